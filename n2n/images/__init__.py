@@ -1,4 +1,4 @@
-"""Any picture file or array <-> pixels and tensors; the one place that knows depth, EXIF and alpha."""
+"""Any picture file <-> pixels <-> tensors: the one place that knows depth, EXIF and alpha."""
 
 from n2n.images.reading import MAX_PIXELS, Picture, read
 from n2n.images.refusals import ImageError

@@ -1,4 +1,4 @@
-"""Pillow's decoders -> `Stored`, at the depth of the file: Pillow alone reads 48-bit colour as 24."""
+"""Pillow's decoders -> `Stored`, at the depth of the file: Pillow reads 48-bit colour as 24."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, TiffImagePlugin
 
 from n2n.images.refusals import ImageError
 from n2n.images.stored import Stored, unpremultiplied
 
 Array = npt.NDArray[Any]
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # JPEG brings MPO, the frames of a phone, with it
+Rows = Callable[[slice], tuple[Array, Array | None]]
+# JPEG brings MPO, the several frames of a phone, with it.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+COLOUR16 = ("RGB;16", "RGBX;16", "RGBA;16", "RGBa;16", "LA;16")
+PHOTOMETRIC, PLANAR_CONFIGURATION = 262, 284
 OTHER_BYTE = {"B": "L", "L": "B"}
 NATIVE = "L" if sys.byteorder == "little" else "B"
 
@@ -33,31 +37,34 @@ def decode(image: ImageFile.ImageFile, stream: BinaryIO) -> Stored:
     Raises:
         ImageError: its values do not fit into 16 bits.
     """
-    raw, planes = raw_mode(image), planar(image)
+    raw, icc = raw_mode(image), image.info.get("icc_profile")
+    notes: tuple[str, ...] = ()
+    is_grey16 = image.mode in ("I", "F") or image.mode.startswith("I;16")
+    is_colour16 = raw[:-1] in COLOUR16 and not planar(image)
     if raw.startswith("I;12"):
         raise ImageError("this TIFF stores 12 bits a sample; save it with 8 or 16")
-    icc = image.info.get("icc_profile")
-    notes: tuple[str, ...] = ()
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        image.load()
-        rows, space, dtype = _grey16(image), "L", np.dtype(np.uint16)
-    elif raw[:-1] in ("RGB;16", "RGBX;16", "RGBA;16", "RGBa;16", "LA;16") and not planes:
-        rows, space, dtype = _colour16(image, raw, stream), "L" if raw[:2] == "LA" else "RGB", np.dtype(np.uint16)
+    if is_grey16:
+        space, rows = "L", _grey16(image)
+    elif is_colour16:
+        space, rows = "L" if raw[:2] == "LA" else "RGB", _colour16(image, raw, stream)
     else:
-        if ";16" in raw and raw.startswith(("RGB", "CMYK")):
-            notes = ("read at 8 of its 16 bits",)
-        image.load()
         space = {"1": "L", "L": "L", "LA": "L", "La": "L", "CMYK": "CMYK"}.get(image.mode, "RGB")
-        rows, dtype = _eight_bit(image, space, raw), np.dtype(np.uint8)
+        rows = _eight_bit(image, space, raw)
+        notes = ("read at 8 of its 16 bits",) if ";16" in raw and not raw.startswith("BGR") else ()
     if image.mode == "LAB":
         icc, notes = None, ("converted from Lab to sRGB",)
+    dtype = np.dtype(np.uint16 if is_grey16 or is_colour16 else np.uint8)
     width, height = image.size
     return Stored(height, width, space, dtype, rows, _orientation(image), icc, notes)
 
 
 def planar(image: ImageFile.ImageFile) -> bool:
     """Whether a TIFF stores its channels one after the other."""
-    return image.format == "TIFF" and bool(image.tag_v2.get(284, 1) == 2)  # type: ignore[attr-defined]
+    return _tiff_tag(image, PLANAR_CONFIGURATION) == 2
+
+
+def _tiff_tag(image: Image.Image, tag: int) -> object:
+    return image.tag_v2.get(tag) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
 
 
 def _orientation(image: ImageFile.ImageFile) -> int:
@@ -73,7 +80,8 @@ def _band(image: Image.Image, rows: slice) -> Image.Image:
     return image.crop((0, rows.start, image.width, rows.stop))
 
 
-def _eight_bit(image: Image.Image, space: str, raw: str) -> Callable[[slice], tuple[Array, Array | None]]:
+def _eight_bit(image: Image.Image, space: str, raw: str) -> Rows:
+    image.load()
     mode = space
     if image.has_transparency_data:
         mode = {"L": "LA", "RGB": "RGBA"}.get(space, space)
@@ -90,13 +98,15 @@ def _eight_bit(image: Image.Image, space: str, raw: str) -> Callable[[slice], tu
     return rows
 
 
-def _grey16(image: Image.Image) -> Callable[[slice], tuple[Array, Array | None]]:
+def _grey16(image: Image.Image) -> Rows:
     """Grey of 16 or 32 bits: whole numbers as they are, floats in [0, 1] scaled to 16 bits."""
+    image.load()
+    wide = fit16(np.asarray(image)) if image.mode in ("I", "F") else None
     key = image.info.get("transparency")
-    white_is_zero = image.format == "TIFF" and image.tag_v2.get(262) == 0  # type: ignore[attr-defined]
+    white_is_zero = _tiff_tag(image, PHOTOMETRIC) == 0
 
     def rows(rows: slice) -> tuple[Array, Array | None]:
-        band = fit16(np.asarray(_band(image, rows)))
+        band = np.asarray(_band(image, rows)).astype(np.uint16) if wide is None else wide[rows]
         alpha = None if key is None else np.where(band == key, 0, 65535).astype(np.uint16)
         return (65535 - band if white_is_zero else band), alpha
 
@@ -115,11 +125,13 @@ def fit16(values: Array) -> Array:
         raise ImageError("some values are NaN or infinite; replace them and save it again")
     top = 1 if is_float else 65535
     if low < 0 or high > top:
-        raise ImageError(f"its values run from {low:.6g} to {high:.6g}; scale them to 0 … {top} and save it again")
-    return np.rint(values * np.float64(65535)).astype(np.uint16) if is_float else values.astype(np.uint16)
+        found = f"its values run from {low:.6g} to {high:.6g}"
+        raise ImageError(f"{found}; scale them to 0 … {top} and save it again")
+    scaled = np.rint(values * np.float64(65535)) if is_float else values
+    return scaled.astype(np.uint16)
 
 
-def _colour16(image: ImageFile.ImageFile, raw: str, stream: BinaryIO) -> Callable[[slice], tuple[Array, Array | None]]:
+def _colour16(image: ImageFile.ImageFile, raw: str, stream: BinaryIO) -> Rows:
     """Decode colour of 16 bits a sample: once for the high bytes and once for the low ones.
 
     Pillow keeps the first or the second byte of each sample as the raw mode says it, so naming
@@ -127,7 +139,7 @@ def _colour16(image: ImageFile.ImageFile, raw: str, stream: BinaryIO) -> Callabl
     """
     if raw[:2] == "LA":
         both = _decoded_as("RGBA", image)  # two bytes of grey, two of alpha
-        return lambda rows: _split(np.ascontiguousarray(np.asarray(_band(both, rows))).view(">u2"), None)
+        return lambda rows: _split(np.asarray(_band(both, rows)).view(">u2"), None)
     layout = raw[:-1].replace("a", "A")
     order = NATIVE if raw[-1] == "N" else raw[-1]
     low = _decoded_as(layout + OTHER_BYTE[order], Image.open(stream, formats=FORMATS))
@@ -147,7 +159,8 @@ def _colour16(image: ImageFile.ImageFile, raw: str, stream: BinaryIO) -> Callabl
 
 def _decoded_as(raw: str, image: ImageFile.ImageFile) -> Image.Image:
     image.tile = [
-        tile._replace(args=(raw, *tile.args[1:]) if isinstance(tile.args, tuple) else raw) for tile in image.tile
+        tile._replace(args=(raw, *tile.args[1:]) if isinstance(tile.args, tuple) else raw)
+        for tile in image.tile
     ]
     image.load()
     return image

@@ -1,4 +1,4 @@
-"""The parts of PNG that Pillow leaves out: whole files only on reading, 16-bit colour on writing."""
+"""What Pillow leaves out of PNG: to read only whole files, and to write 16-bit colour."""
 
 from __future__ import annotations
 
@@ -15,7 +15,20 @@ from n2n.images.refusals import ImageError
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 BLOCK = 1 << 20
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # samples per pixel, by colour type
-ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+ADAM7 = (
+    (0, 0, 8, 8),
+    (4, 0, 8, 8),
+    (0, 4, 4, 8),
+    (2, 0, 4, 4),
+    (0, 2, 2, 4),
+    (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)
+
+
+def size(head: bytes) -> tuple[int, int]:
+    """Width and height from the first bytes of a file, (0, 0) where they are missing."""
+    return struct.unpack(">II", head[16:24]) if len(head) >= 24 else (0, 0)
 
 
 def check(stream: BinaryIO) -> None:
@@ -35,7 +48,9 @@ def check(stream: BinaryIO) -> None:
                 missing -= len(inflate.decompress(data, BLOCK))
                 data = inflate.unconsumed_tail
     if missing > len(inflate.flush()):
-        raise ImageError("this PNG is cut short or damaged: pixels are missing; save or fetch it again")
+        raise ImageError(
+            "this PNG is cut short or damaged: pixels are missing; save or fetch it again"
+        )
 
 
 def _critical_chunks(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
@@ -60,8 +75,14 @@ def _raw_size(header: bytes) -> int:
     bits = depth * SAMPLES.get(colour, 1)
     sizes = [(width, height)]
     if interlaced:
-        sizes = [((width - x + dx - 1) // dx, (height - y + dy - 1) // dy) for x, y, dx, dy in ADAM7]
-    return sum(rows * (1 + (columns * bits + 7) // 8) for columns, rows in sizes if columns > 0 and rows > 0)
+        sizes = [
+            ((width - x + dx - 1) // dx, (height - y + dy - 1) // dy) for x, y, dx, dy in ADAM7
+        ]
+    return sum(
+        rows * (1 + (columns * bits + 7) // 8)
+        for columns, rows in sizes
+        if columns > 0 and rows > 0
+    )
 
 
 def encode16(pixels: npt.NDArray[np.uint16]) -> bytes:

@@ -25,7 +25,11 @@ FITTING = {"L": ("GRAY", "RGB"), "RGB": ("RGB",), "CMYK": ("CMYK",)}
 PROFILE_ERRORS = (ImageCms.PyCMSError, OSError, ValueError, TypeError, struct.error, KeyError)
 # The primaries of sRGB as XYZ columns, adapted to D50 as in every ICC profile.
 SRGB_TO_XYZ = np.array(
-    [[0.4360747, 0.3850649, 0.1430804], [0.2225045, 0.7168786, 0.0606169], [0.0139322, 0.0971045, 0.7141733]],
+    [
+        [0.4360747, 0.3850649, 0.1430804],
+        [0.2225045, 0.7168786, 0.0606169],
+        [0.0139322, 0.0971045, 0.7141733],
+    ],
     np.float32,
 )
 
@@ -94,7 +98,7 @@ def _by_littlecms(profile: ImageCms.ImageCmsProfile, space: str) -> Convert:
 def _changes_nothing(convert: Convert, space: str) -> bool:
     """Whether a profile is sRGB itself, whatever its name: no colour moves by more than a level."""
     steps = np.arange(0, 256, 15, dtype=np.uint8)
-    probe = steps[None] if space == "L" else np.stack(np.meshgrid(steps, steps, steps), -1)[..., 0, :]
+    probe = steps[None]
     if space == "RGB":
         probe = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(1, -1, 3)
     return bool(np.abs(convert(probe).astype(int) - probe).max() <= 1)
@@ -119,7 +123,7 @@ def _by_curves_and_matrix(icc: bytes) -> Convert | None:
             return lambda pixels: grey[pixels]
         curves = [_curve(tags[name]) for name in (b"rTRC", b"gTRC", b"bTRC")]
         columns = [_fixed(tags[name][8:20]) for name in (b"rXYZ", b"gXYZ", b"bXYZ")]
-    except (struct.error, KeyError, ValueError, IndexError):
+    except (struct.error, LookupError, ValueError, ArithmeticError):
         return None
     matrix = np.linalg.inv(SRGB_TO_XYZ) @ np.stack(columns, axis=1)
 
@@ -148,19 +152,31 @@ def _curve(tag: bytes) -> npt.NDArray[np.float32]:
     """Tabulate a tone curve: linear light for each of 65536 levels."""
     x = np.linspace(0, 1, 65536)
     if tag[:4] == b"curv":
-        (count,) = struct.unpack_from(">I", tag, 8)
-        table = np.frombuffer(tag, ">u2", count, 12)
-        if count == 0:
-            return x.astype(np.float32)
-        if count == 1:
-            return (x ** (table[0] / 256)).astype(np.float32)
-        return np.interp(x, np.linspace(0, 1, count), table / 65535).astype(np.float32)
-    if tag[:4] != b"para":
+        light = _sampled_curve(tag, x)
+    elif tag[:4] == b"para":
+        light = _parametric_curve(tag, x)
+    else:
         raise ValueError("neither a curv nor a para tag")
+    if not np.isfinite(light).all():
+        raise ValueError("a tone curve without values")
+    return light.astype(np.float32)
+
+
+def _sampled_curve(tag: bytes, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    (count,) = struct.unpack_from(">I", tag, 8)
+    table = np.frombuffer(tag, ">u2", count, 12)
+    if count == 0:
+        return x
+    if count == 1:
+        return np.asarray(x ** (float(table[0]) / 256))
+    return np.interp(x, np.linspace(0, 1, count), table / 65535)
+
+
+def _parametric_curve(tag: bytes, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     (kind,) = struct.unpack_from(">H", tag, 8)
-    g, a, b, c, d, e, f = _parameters(kind, [float(p) for p in _fixed(tag[12 : 12 + 4 * (1, 3, 4, 5, 7)[kind]])])
-    power = np.maximum(a * x + b, 0) ** g + e
-    return np.where(x >= d, power, c * x + f).astype(np.float32)
+    parameters = _fixed(tag[12 : 12 + 4 * (1, 3, 4, 5, 7)[kind]])
+    g, a, b, c, d, e, f = _parameters(kind, [float(p) for p in parameters])
+    return np.where(x >= d, np.maximum(a * x + b, 0) ** g + e, c * x + f)
 
 
 def _parameters(kind: int, p: list[float]) -> tuple[float, ...]:
@@ -176,7 +192,10 @@ def _parameters(kind: int, p: list[float]) -> tuple[float, ...]:
 
 
 def _srgb_levels(linear: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
-    """Encode linear light by the sRGB curve (IEC 61966-2-1) as 16-bit levels, out-of-gamut clipped."""
+    """Encode linear light by the sRGB curve (IEC 61966-2-1) as 16-bit levels, clipped to gamut."""
     linear = np.clip(linear, 0, 1)
-    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** np.float32(1 / 2.4) - 0.055)
-    return np.rint(encoded * 65535).astype(np.uint16)
+    encoded = np.where(
+        linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** np.float32(1 / 2.4) - 0.055
+    )
+    levels: npt.NDArray[np.float32] = np.rint(encoded * 65535)
+    return levels.astype(np.uint16)

@@ -19,17 +19,27 @@ import PIL.Image
 from PIL import Image, ImageFile
 
 from n2n.images import pillow, png, tiff
-from n2n.images.refusals import WAY_OUT, ImageError, foreign_kind, one_line
+from n2n.images.refusals import WAY_OUT, ImageError, check_size, foreign_kind, one_line
 from n2n.images.stored import Stored, finish
 
 MAX_PIXELS = 120_000_000
 PIL.Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow itself refuses from twice this on
 
-# What Pillow's and tifffile's decoders raise on broken files, as Pillow's own fuzzers allow or as seen.
+# What the decoders raise on broken files: as Pillow's own fuzzers allow, and as seen in tests.
 DECODER_ERRORS = (
-    OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError,
-    NotImplementedError, struct.error, zlib.error,
-)  # fmt: skip
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    EOFError,
+    ArithmeticError,
+    NotImplementedError,
+    AssertionError,
+    struct.error,
+    zlib.error,
+)
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _warning_filters = threading.Lock()  # they belong to the process, not to a thread
 
@@ -47,13 +57,15 @@ class Picture:
     notes: tuple[str, ...] = ()
 
 
-def read(source: str | Path | bytes | bytearray | memoryview | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Picture:
+def read(
+    source: str | Path | bytes | bytearray | memoryview | BinaryIO, *, max_pixels: int = MAX_PIXELS
+) -> Picture:
     """Read a PNG, JPEG, WebP, GIF, BMP or TIFF file at its own depth.
 
     Args:
         source: a path, the bytes of a file, or a binary file that can seek.
-        max_pixels: refuse larger pictures from their header, before anything is decoded. `MAX_PIXELS`
-            is the most.
+        max_pixels: refuse larger pictures by their header, before anything is decoded;
+            `MAX_PIXELS` is the most.
 
     Raises:
         ImageError: the file is missing, damaged, incomplete, too large or of another kind.
@@ -100,7 +112,9 @@ def _detail(error: BaseException) -> str:
     """What the decoder said, where it speaks of the file and not of itself or the machine."""
     speaks = isinstance(error, OSError | SyntaxError | ValueError | NotImplementedError)
     text = one_line(str(error), 80)
-    about_itself = getattr(error, "filename", None) or "object at" in text or "by this driver" in text
+    about_itself = (
+        getattr(error, "filename", None) or "object at" in text or "by this driver" in text
+    )
     return f" ({text})" if speaks and text and not about_itself else ""
 
 
@@ -118,22 +132,22 @@ def _read(stream: BinaryIO, name: str, max_pixels: int) -> Picture:
 
 
 def _decode(stream: BinaryIO, head: bytes, max_pixels: int) -> tuple[Stored, int]:
+    if head.startswith(png.SIGNATURE):  # Pillow allocates an animated PNG while it opens it
+        check_size(*png.size(head), max_pixels)
     try:
         image = Image.open(stream, formats=pillow.FORMATS)
     except PIL.UnidentifiedImageError:
         if head.startswith(TIFF_MAGIC):
             return tiff.decode(stream, max_pixels), 1
         raise _why_unidentified(stream, head) from None
-    width, height = image.size
-    if width * height > max_pixels:
-        raise ImageError(f"{width}×{height} px is more than {max_pixels / 1e6:.6g} megapixels; make it smaller")
+    check_size(*image.size, max_pixels)
     frames = _frames(image)
     if image.format == "PNG":
         position = stream.tell()
         png.check(stream)
         stream.seek(position)
     if image.format == "TIFF":
-        _refuse_raw_preview(image)
+        tiff.check(image)
         if pillow.planar(image) and ";16" in pillow.raw_mode(image):
             try:
                 return tiff.decode(stream, max_pixels), frames
@@ -152,7 +166,9 @@ def _why_unidentified(stream: BinaryIO, head: bytes) -> ImageError:
         try:
             factory(stream, "")
         except DECODER_ERRORS as error:
-            return ImageError(f"a {kind} that is damaged or of an uncommon kind{_detail(error)}; {WAY_OUT}")
+            return ImageError(
+                f"a {kind} that is damaged or of an uncommon kind{_detail(error)}; {WAY_OUT}"
+            )
     return ImageError(f"this is no PNG, JPEG, WebP, GIF, BMP or TIFF; {WAY_OUT}")
 
 
@@ -163,11 +179,3 @@ def _frames(image: ImageFile.ImageFile) -> int:
         return 1  # a later frame is broken; the first is what counts
     finally:
         image.seek(0)
-
-
-def _refuse_raw_preview(image: ImageFile.ImageFile) -> None:
-    """Know a camera RAW file whose name does not tell: page one is a preview, the photo is elsewhere."""
-    tags = image.tag_v2  # type: ignore[attr-defined]
-    dng_version, subfile_type, sub_ifds = 50706, 254, 330
-    if dng_version in tags or (tags.get(subfile_type, 0) == 1 and sub_ifds in tags):
-        raise ImageError(f"this is a camera RAW file; {WAY_OUT}")

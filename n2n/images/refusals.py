@@ -1,4 +1,4 @@
-"""What a file that cannot be read is, in one line: `ImageError` and the kinds that people try most."""
+"""Why a file cannot be read, in one line: `ImageError`, and the kinds that people try most."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from pathlib import PurePath
 
 WAY_OUT = "save it as PNG or JPEG and try again"
 
-RAW_SUFFIXES = frozenset(
-    ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf .pef "
-    ".raf .raw .rw2 .rwl .sr2 .srf .srw .x3f".split()
+RAW_SUFFIXES = (
+    *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".k25"),
+    *(".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2"),
+    *(".rwl", ".sr2", ".srf", ".srw", ".x3f"),
 )
 
 # First bytes -> what the file is. The longer of two that share a beginning comes first.
@@ -40,21 +41,34 @@ MAGIC = {
     b"\x93NUMPY": "a NumPy array",
 }
 CONTAINER_BRANDS = {
-    b"heic": "a HEIC picture", b"heix": "a HEIC picture", b"heim": "a HEIC picture",
-    b"heis": "a HEIC picture", b"hevc": "a HEIC picture", b"mif1": "a HEIC picture",
-    b"msf1": "a HEIC picture", b"avif": "an AVIF picture", b"avis": "an AVIF picture",
+    b"heic": "a HEIC picture",
+    b"heix": "a HEIC picture",
+    b"heim": "a HEIC picture",
+    b"heis": "a HEIC picture",
+    b"hevc": "a HEIC picture",
+    b"mif1": "a HEIC picture",
+    b"msf1": "a HEIC picture",
+    b"avif": "an AVIF picture",
+    b"avis": "an AVIF picture",
     b"crx ": "a camera RAW file",
-}  # fmt: skip
+}
 
 
 class ImageError(ValueError):
-    """A picture that cannot be read or written; the text is one line, fit to be shown to the user."""
+    """A picture that cannot be read or written; the text is one line, fit to be shown."""
 
 
 def one_line(text: str, longest: int = 120) -> str:
     """Make text safe to show: no line breaks or control characters, and short."""
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Refuse a picture by the size in its header."""
+    if width * height > max_pixels:
+        limit = f"{max_pixels / 1e6:.6g} megapixels"
+        raise ImageError(f"{width} x {height} px is more than {limit}; make it smaller")
 
 
 def foreign_kind(head: bytes, name: str) -> str | None:

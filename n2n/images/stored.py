@@ -27,7 +27,7 @@ class Stored:
         height, width: in pixels, as stored.
         space: "L" (H, W), "RGB" (H, W, 3) or "CMYK" (H, W, 4).
         dtype: uint8 or uint16.
-        rows: the colours of some rows, and their alpha (H, W) where there is any; not premultiplied.
+        rows: the colours of some rows, not premultiplied, and their alpha (H, W) if there is any.
         orientation: EXIF, 1 to 8.
         icc: the embedded colour profile.
         notes: what decoding changed.
@@ -66,10 +66,11 @@ def finish(stored: Stored) -> tuple[Array, tuple[str, ...]]:
 
 
 def unpremultiplied(colour: Array, alpha: Array) -> Array:
-    """Divide colours by their alpha, (H, W, 3) and (H, W) uint16; the invisible become black."""
-    top = np.iinfo(colour.dtype).max
+    """Divide colours (H, W, C) by their alpha (H, W); the invisible become black."""
+    top = np.uint32(np.iinfo(colour.dtype).max)
     alpha = alpha[..., None].astype(np.uint32)
-    return np.minimum((colour * alpha.dtype.type(top) + alpha // 2) // np.maximum(alpha, 1), top).astype(colour.dtype)
+    divided: Array = (colour * top + alpha // 2) // np.maximum(alpha, 1)
+    return np.minimum(divided, top).astype(colour.dtype)
 
 
 def _bands(height: int, width: int) -> Iterator[slice]:
@@ -79,12 +80,14 @@ def _bands(height: int, width: int) -> Iterator[slice]:
 
 def _on_white(colour: Array, alpha: Array) -> Array:
     """Composite at full depth: round((colour * alpha + top * (top - alpha)) / top)."""
-    wide: Any = np.uint16 if colour.dtype == np.uint8 else np.uint32  # each just holds top**2 + top / 2
+    # Each of these just holds top**2 + top / 2.
+    wide: Any = np.uint16 if colour.dtype == np.uint8 else np.uint32
     top = wide(np.iinfo(colour.dtype).max)
     alpha = alpha.astype(wide)
     if colour.ndim == 3:
         alpha = alpha[..., None]
-    return ((colour * alpha + top * (top - alpha) + top // wide(2)) // top).astype(colour.dtype)
+    blended: Array = (colour * alpha + top * (top - alpha) + top // wide(2)) // top
+    return blended.astype(colour.dtype)
 
 
 def _as_stored(upright: Array, orientation: int) -> Array:

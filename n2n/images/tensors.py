@@ -24,7 +24,9 @@ def to_tensor(pixels: npt.NDArray[Any]) -> Tensor:
         raise ValueError(f"an image array must be (H, W) or (H, W, 3), got shape {pixels.shape}")
     is_float = np.issubdtype(pixels.dtype, np.floating)
     if not is_float and pixels.dtype not in (np.uint8, np.uint16):
-        raise TypeError(f"an image array must be uint8, uint16 or float, got {pixels.dtype}; convert it first")
+        raise TypeError(
+            f"an image array must be uint8, uint16 or float, got {pixels.dtype}; convert it first"
+        )
     planes = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
     image = np.empty((1, 3, *planes.shape[1:]), np.float32)
     image[0] = planes
@@ -69,7 +71,7 @@ def file_step(image: Tensor, depth: int = 8) -> Tensor:
         raise ValueError(f"a file has 8 or 16 bits per sample, got depth {depth}")
     top = 2**depth - 1
     levels = _levels(image, top)
-    # A tensor as divisor: CUDA multiplies by the reciprocal of a Python number, one bit off the CPU.
+    # A tensor as divisor: by a Python number CUDA multiplies with the reciprocal, one bit off.
     return levels / torch.full((), top, dtype=levels.dtype, device=levels.device)
 
 
@@ -85,5 +87,7 @@ def _one_image(image: Tensor) -> Tensor:
     if image.ndim == 4 and image.shape[0] == 1:
         image = image[0]
     if image.ndim != 3 or image.shape[0] != 3:
-        raise ValueError(f"need one image of shape (1, 3, H, W) or (3, H, W), got {tuple(image.shape)}")
+        raise ValueError(
+            f"need one image of shape (1, 3, H, W) or (3, H, W), got {tuple(image.shape)}"
+        )
     return image

@@ -45,7 +45,9 @@ def write(path: str | Path, pixels: npt.NDArray[Any]) -> None:
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        raise ImageError(f"cannot write {one_line(path.name)}: end the name in one of {', '.join(FORMATS)}")
+        raise ImageError(
+            f"cannot write {one_line(path.name)}: end the name in one of {', '.join(FORMATS)}"
+        )
     data = _encode(pixels, *FORMATS[path.suffix.lower()])
     part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
@@ -78,13 +80,17 @@ def _encode(pixels: npt.NDArray[Any], kind: str, options: dict[str, Any]) -> byt
     try:
         Image.fromarray(pixels).save(buffer, kind, **options)
     except (OSError, ValueError) as error:  # such as a side longer than the format can name
-        raise ImageError(f"a {kind} file cannot hold this picture ({one_line(str(error))}); use PNG") from error
+        raise ImageError(
+            f"a {kind} file cannot hold this picture ({one_line(str(error))}); use PNG"
+        ) from error
     return buffer.getvalue()
 
 
 def _check(pixels: npt.NDArray[Any]) -> None:
     if pixels.dtype not in (np.uint8, np.uint16):
-        raise TypeError(f"a picture must be uint8 or uint16, got {pixels.dtype}; use to_uint8 or to_uint16")
+        raise TypeError(
+            f"a picture must be uint8 or uint16, got {pixels.dtype}; use to_uint8 or to_uint16"
+        )
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3) or not pixels.size:
         raise ValueError(f"a picture must be (H, W) or (H, W, 3), got shape {pixels.shape}")
 

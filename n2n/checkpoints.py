@@ -1,0 +1,125 @@
+"""Weights and running state as safetensors: no pickle, one file that explains itself, written whole or not at all."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from n2n.models import ModelSpec
+
+SPEC_KEY = "n2n.model"
+STATE_KEY = "n2n.state"
+
+
+def save_weights(path: Path, model: nn.Module, spec: ModelSpec, half: bool = True) -> None:
+    """Store weights, by default at half precision, with the spec that rebuilds the network."""
+    tensors = {
+        name: tensor.half() if half and tensor.is_floating_point() else tensor
+        for name, tensor in model.state_dict().items()
+    }
+    _write(path, tensors, {SPEC_KEY: json.dumps(spec._asdict())})
+
+
+def load_weights(path: Path) -> tuple[nn.Module, ModelSpec]:
+    """The network of a weight file, at fp32 in evaluation mode, and its spec.
+
+    Raises:
+        ValueError: not a weight file of this project, or one whose tensors do not fit its spec.
+    """
+    tensors, metadata = _read(path)
+    if SPEC_KEY not in metadata:
+        raise ValueError(f"{path.name} does not say which network it belongs to; give weights saved by n2n")
+    try:
+        spec = ModelSpec(**json.loads(metadata[SPEC_KEY]))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path.name} describes no network: {error}") from error
+    model = spec.build()
+    expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    if expected != found:
+        wrong = next(iter(sorted(set(expected.items()) ^ set(found.items()))))
+        raise ValueError(f"{path.name} does not fit its network {spec.architecture}: {wrong[0]} {tuple(wrong[1])}")
+    model.load_state_dict({name: tensor.to(model.state_dict()[name].dtype) for name, tensor in tensors.items()})
+    return model.eval(), spec
+
+
+def save_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Store a tree of dicts, lists, tensors and plain values, such as a run's whole state."""
+    tensors: dict[str, Tensor] = {}
+    skeleton = _flatten(state, "", tensors)
+    _write(path, tensors, {STATE_KEY: json.dumps(skeleton)})
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """What `save_state` stored, bit for bit.
+
+    Raises:
+        ValueError: the file is missing, damaged, or no state.
+    """
+    tensors, metadata = _read(path)
+    if STATE_KEY not in metadata:
+        raise ValueError(f"{path.name} is no checkpoint of a run; give the .checkpoint file that training wrote")
+    state: dict[str, Any] = _unflatten(json.loads(metadata[STATE_KEY]), tensors)
+    return state
+
+
+def sha256(path: Path) -> str:
+    """The file's digest, as its card states it."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _flatten(node: Any, name: str, tensors: dict[str, Tensor]) -> Any:  # noqa: ANN401  any JSON-like tree
+    """Move tensors out of a tree into `tensors`, leaving their names; tag what JSON cannot tell apart."""
+    if isinstance(node, Tensor):
+        tensors[name] = node
+        return {"tensor": name}
+    if isinstance(node, Mapping):
+        # Keys may be integers (optimizer states), which JSON would turn into strings.
+        return {"dict": [[key, _flatten(value, f"{name}/{key}", tensors)] for key, value in node.items()]}
+    if isinstance(node, list | tuple):
+        return {"list": [_flatten(value, f"{name}/{index}", tensors) for index, value in enumerate(node)]}
+    return {"value": node}
+
+
+def _unflatten(node: dict[str, Any], tensors: dict[str, Tensor]) -> Any:  # noqa: ANN401
+    ((kind, content),) = node.items()
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "dict":
+        return {key: _unflatten(value, tensors) for key, value in content}
+    if kind == "list":
+        return [_unflatten(value, tensors) for value in content]
+    return content
+
+
+def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write beside the target, then rename: a full disk or a kill leaves the old file as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        # Copies: safetensors takes neither shared memory nor other memory formats.
+        own = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+        save_file(own, temporary, metadata)
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118  no iterator
+    except SafetensorError as error:
+        raise ValueError(f"{path.name} is no .safetensors file, or is damaged: {error}") from error

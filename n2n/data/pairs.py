@@ -1,0 +1,79 @@
+"""Noisy pairs: the same crop under two independent draws of the noise, keyed by (seed, step)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from n2n import images
+from n2n.data.photos import Photos
+from n2n.noise import LevelRange, Noise
+from n2n.randomness import keyed_rng
+
+Targets = Literal["noisy", "clean"]
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class NoisyPairs:
+    """Batches (source, target), float (B, 3, h, w), of random crops; step `n` depends on (seed, n) alone.
+
+    Args:
+        photos: where the crops come from.
+        noise: one noise, or a range of levels of which each image gets one.
+        batch: images in a batch.
+        crop_px: side of the crop in the photo (point sampling makes the images smaller).
+        seed: names the whole sequence.
+        targets: "noisy" for a second draw, "clean" for the reference.
+        frozen: None draws crops and noise afresh for ever; a number repeats after so many batches.
+        file_step: half of the sources pass the 8-bit file step (clipped, rounded), as real files do. A target never does: clipping it would bias what is learnt.
+    """
+
+    photos: Photos
+    noise: Noise | LevelRange
+    batch: int
+    crop_px: int
+    seed: int = 0
+    targets: Targets = "noisy"
+    frozen: int | None = None
+    file_step: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what no batch could be made of."""
+        if self.targets not in ("noisy", "clean"):
+            raise ValueError(f'targets are "noisy" or "clean", got {self.targets!r}')
+        if min(self.batch, self.crop_px) < 1 or (self.frozen is not None and self.frozen < 1):
+            raise ValueError("batch, crop and the number of frozen batches must be at least 1")
+
+    def at(self, step: int) -> Batch:
+        """The batch of one step."""
+        if self.frozen is not None:
+            step %= self.frozen
+        clean = self.photos.crops(self.batch, self.crop_px, self._rng(step, "crop"))
+        noise = self.noise
+        if isinstance(noise, LevelRange):
+            noise = noise.draw(self.batch, self._rng(step, "level"))
+        source = noise(clean, self._rng(step, "source"))
+        # A draw of its own: reusing the source's would teach the identity.
+        noisy = self.targets == "noisy"
+        target = noise(clean, self._rng(step, "target")) if noisy else noise.reference(clean)
+        if self.file_step:
+            source = self._file_step_half(source, step)
+        return source, target
+
+    def __call__(self, start: int = 0) -> Iterator[Batch]:
+        """Batches without end, from step `start`."""
+        while True:
+            yield self.at(start)
+            start += 1
+
+    def _file_step_half(self, source: Tensor, step: int) -> Tensor:
+        choice = torch.rand(
+            (len(source), 1, 1, 1), generator=self._rng(step, "file"), device=source.device
+        )
+        return torch.where(choice < 0.5, images.file_step(source), source)
+
+    def _rng(self, step: int, view: str) -> torch.Generator:
+        return keyed_rng(self.seed, step, view, device=self.photos.device)

@@ -1,0 +1,236 @@
+"""Image in, image out: padding, tiles, device, precision and memory are nobody else's business."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from n2n import images, shipped
+from n2n.checkpoints import load_weights
+from n2n.devices import Placement, place
+from n2n.models import ModelSpec
+from n2n.tiling import tiles
+
+SMALLEST_TILE_PX = 128
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Denoised:
+    """A result and how it came about. `notes` says in words what had to be changed on the way."""
+
+    image: Any
+    milliseconds: float
+    megapixels: float
+    device: str
+    notes: tuple[str, ...]
+
+
+class Denoiser:
+    """A trained network as a function on pictures. Thread-safe: it keeps no state of a call.
+
+    Args:
+        model: the network, in evaluation mode.
+        spec: its architecture.
+        placement: where to run.
+        name: what to call it.
+    """
+
+    def __init__(self, model: nn.Module, spec: ModelSpec, placement: Placement, name: str) -> None:
+        self.spec, self.placement, self.name = spec, placement, name
+        self.model = _placed(model.eval(), placement)
+        self.stride, self.radius = int(model.stride), int(model.radius)  # type: ignore[arg-type]
+        self.tile_px = int(model.tile_px)  # type: ignore[arg-type]
+
+    def __call__(
+        self, noisy: Any, *, strength: float = 1.0, self_ensemble: bool = False  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401  the same kind comes back
+        """Denoise a picture; the same kind comes back.
+
+        Args:
+            noisy: uint8, uint16 or float array (H, W) or (H, W, 3), a PIL image, or a float tensor (B, 3, H, W). Floats are in [0, 1] for clean pictures; nothing of them is clipped, before or after.
+            strength: 1 for the estimate, 0 for the input, between for a mixture.
+            self_ensemble: average over the 8 flips and rotations: 8 times the work, some 0.1 dB.
+
+        Raises:
+            ValueError, TypeError: not a picture, NaN in it, or a strength outside [0, 1].
+        """
+        return self.run(noisy, strength=strength, self_ensemble=self_ensemble).image
+
+    def run(
+        self,
+        noisy: Any,  # noqa: ANN401
+        *,
+        strength: float = 1.0,
+        self_ensemble: bool = False,
+        progress: Progress | None = None,
+    ) -> Denoised:
+        """As calling the denoiser, with the time it took and what had to be said.
+
+        `progress` gets the part done, 0 to 1, after every tile; raising in it stops the work.
+        """
+        if not 0 <= strength <= 1:
+            raise ValueError(f"strength lies between 0 (the input) and 1 (denoised), got {strength}")
+        start = time.perf_counter()
+        source, convert_back = _as_array_or_tensor(noisy)
+        notes: list[str] = []
+        estimate = self._tiled(source, self_ensemble, progress, notes)
+        result = convert_back(mix(source, estimate, strength))
+        height, width = source.shape[-2:] if isinstance(source, Tensor) else source.shape[:2]
+        count = len(source) if isinstance(source, Tensor) else 1
+        return Denoised(
+            image=result,
+            milliseconds=1000 * (time.perf_counter() - start),
+            megapixels=count * height * width / 1e6,
+            device=self.placement.label,
+            notes=tuple(notes),
+        )
+
+    def _tiled(
+        self,
+        source: Tensor | np.ndarray,
+        self_ensemble: bool,
+        progress: Progress | None,
+        notes: list[str],
+    ) -> Any:  # noqa: ANN401
+        """Denoise by tiles, smaller ones when a GPU's memory runs out, and on the CPU at the last."""
+        tile, cpu = self.tile_px, False
+        while True:
+            try:
+                network = self._on_cpu() if cpu else self
+                return network._whole(source, tile, self_ensemble, progress)
+            except torch.OutOfMemoryError:
+                if cpu:
+                    raise
+                torch.cuda.empty_cache()
+                cpu, tile = (tile <= SMALLEST_TILE_PX), max(tile // 2, SMALLEST_TILE_PX)
+                notes.append(
+                    "the GPU ran out of memory: went on "
+                    + ("on the CPU" if cpu else f"with tiles of {tile} px")
+                )
+
+    def _whole(
+        self,
+        source: Tensor | np.ndarray,
+        tile_px: int,
+        self_ensemble: bool,
+        progress: Progress | None,
+    ) -> Any:  # noqa: ANN401
+        is_tensor = isinstance(source, Tensor)
+        height, width = source.shape[-2:] if is_tensor else source.shape[:2]
+        halo = -(-self.radius // self.stride) * self.stride
+        side = max(tile_px // self.stride, 1) * self.stride
+        plan = tiles(height, width, side, halo)
+        result = torch.empty_like(source) if is_tensor else np.empty_like(source)
+        for index, tile in enumerate(plan):
+            part = source[..., *tile.read] if is_tensor else images.to_tensor(source[tile.read])
+            estimate = self._network(part, self_ensemble)[..., *tile.keep]
+            if is_tensor:
+                result[..., *tile.write] = estimate
+            else:
+                result[tile.write] = _like(estimate, source)
+            if progress is not None:
+                progress((index + 1) / len(plan))
+        return result
+
+    @torch.inference_mode()
+    def _network(self, noisy: Tensor, self_ensemble: bool) -> Tensor:
+        """(B, 3, h, w) float -> the same, on the same device."""
+        moved = noisy.to(self.placement.device, torch.float32)
+        if self.placement.dtype == torch.bfloat16:
+            moved = moved.contiguous(memory_format=torch.channels_last)
+        if not self_ensemble:
+            estimate: Tensor = self.model(moved).float()
+        else:
+            estimate = torch.stack([back(self.model(there).float()) for there, back in _views(moved)])
+            estimate = estimate.mean(0)
+        return estimate.to(noisy.device)
+
+    def _on_cpu(self) -> "Denoiser":
+        model, _ = load_weights(shipped.weights_path(self.name))
+        return Denoiser(model, self.spec, place("cpu"), self.name)
+
+
+@cache
+def load(name: str = "best", *, device: str = "auto") -> Denoiser:
+    """A shipped model by name, or any weight file by its path; loaded once and kept.
+
+    Args:
+        name: one of `n2n.shipped_models()`, or a path to a .safetensors file.
+        device: "auto" (a GPU where there is one), "cpu", "cuda" or "mps".
+
+    Raises:
+        ValueError: no such model, file or device.
+    """
+    model, spec = load_weights(shipped.weights_path(name))
+    return Denoiser(model, spec, place(device), name)
+
+
+def mix(noisy: Any, estimate: Any, strength: float) -> Any:  # noqa: ANN401
+    """noisy + strength · (estimate - noisy), of the same kind; integers are rounded."""
+    if strength == 1:
+        return estimate
+    if isinstance(noisy, np.ndarray) and np.issubdtype(noisy.dtype, np.integer):
+        mixed = (1 - strength) * noisy.astype(np.float32) + strength * estimate.astype(np.float32)
+        return np.rint(mixed).astype(noisy.dtype)
+    return (1 - strength) * noisy + strength * estimate
+
+
+def _placed(model: nn.Module, placement: Placement) -> nn.Module:
+    channels_last = placement.dtype == torch.bfloat16
+    return model.to(
+        placement.device,
+        placement.dtype,
+        memory_format=torch.channels_last if channels_last else torch.contiguous_format,
+    )
+
+
+def _views(image: Tensor) -> Iterator[tuple[Tensor, Callable[[Tensor], Tensor]]]:
+    """The 8 flips and rotations of (B, C, H, W), each with its inverse."""
+    for turns, flip in product(range(4), (False, True)):
+        there = torch.rot90(image, turns, (-2, -1))
+        there = there.flip(-1) if flip else there
+
+        def back(estimate: Tensor, turns: int = turns, flip: bool = flip) -> Tensor:
+            return torch.rot90(estimate.flip(-1) if flip else estimate, -turns, (-2, -1))
+
+        yield there, back
+
+
+def _as_array_or_tensor(noisy: Any) -> tuple[Any, Callable[[Any], Any]]:  # noqa: ANN401
+    """The picture as an array or tensor, and the way back to its kind."""
+    if isinstance(noisy, Image.Image):
+        picture = noisy if noisy.mode in ("L", "RGB") else noisy.convert("RGB")
+        return np.asarray(picture), Image.fromarray
+    if isinstance(noisy, Tensor):
+        if noisy.ndim != 4 or noisy.shape[1] != 3 or not noisy.is_floating_point() or not noisy.numel():
+            raise ValueError(
+                f"a tensor must be float (B, 3, H, W), got {noisy.dtype} {tuple(noisy.shape)}"
+            )
+        if not bool(torch.isfinite(noisy).all()):
+            raise ValueError("the picture holds NaN or infinite values; replace them first")
+        return noisy, lambda result: result
+    array = np.asarray(noisy)
+    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+        raise ValueError("the picture holds NaN or infinite values; replace them first")
+    return array, lambda result: result
+
+
+def _like(estimate: Tensor, source: np.ndarray) -> np.ndarray:
+    """(1, 3, h, w) float as an array of the kind of `source`; a grey one gets the mean of the channels."""
+    if source.ndim == 2:
+        estimate = estimate.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    if source.dtype == np.uint8:
+        colour = images.to_uint8(estimate)
+    elif source.dtype == np.uint16:
+        colour = images.to_uint16(estimate)
+    else:
+        colour = estimate[0].permute(1, 2, 0).numpy().astype(source.dtype)
+    return colour[..., 0] if source.ndim == 2 else colour

@@ -1,0 +1,71 @@
+"""Which device, precision and memory format to compute on: decided once, with the reason."""
+
+import os
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where and how a network runs. `reason` says why, in words for a person."""
+
+    device: torch.device
+    dtype: torch.dtype
+    reason: str
+
+    @property
+    def label(self) -> str:
+        """Such as "CPU, 2 cores, bf16"."""
+        precision = {torch.bfloat16: "bf16", torch.float32: "fp32"}[self.dtype]
+        return f"{device_name(self.device)}, {precision}"
+
+
+def device_name(device: torch.device) -> str:
+    """The device in words: the GPU's name, or the CPU with the cores this process may use."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return "Apple GPU"
+    return f"CPU, {torch.get_num_threads()} cores"
+
+
+@cache
+def place(device: str = "auto") -> Placement:
+    """Choose among "auto", "cpu", "cuda" (or "cuda:1") and "mps"; auto takes a GPU where there is one.
+
+    Raises:
+        ValueError: no such device on this machine.
+    """
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    name = next(kind for kind in ("cuda", "mps", "cpu") if available[kind]) if device == "auto" else device
+    kind = name.partition(":")[0]
+    if not available.get(kind, False):
+        here = ", ".join(kind for kind, there in available.items() if there)
+        raise ValueError(f"device {device!r} is not available here; choose auto or one of {here}")
+    if kind == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = kind == "cpu" and _cpu_has_bf16_units()
+    reason = "has bf16 units" if fast else "has no bf16 units, so fp32"
+    return Placement(torch.device(name), torch.bfloat16 if fast else torch.float32, reason)
+
+
+def _cpu_has_bf16_units() -> bool:
+    """AMX or AVX-512 BF16. Without them bf16 is emulated and far slower than fp32.
+
+    The probes are private in PyTorch; a release without them means fp32, which is always right.
+    """
+    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
+
+
+def use_available_cores() -> int:
+    """Let PyTorch use the cores that this process may run on, and say how many.
+
+    A container may see more than it owns; a Space states its share in CPU_CORES.
+    """
+    cores = int(os.environ.get("CPU_CORES", 0)) or len(os.sched_getaffinity(0))
+    torch.set_num_threads(cores)
+    return cores

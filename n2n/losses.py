@@ -1,0 +1,46 @@
+"""Losses of an estimate against a target, clean or noisy. Each picks a statistic of the targets.
+
+Over noisy targets L2 is least at their mean, L1 at their median, L0 at their mode (Lehtinen et al. 2018, section 2): choose the one that your noise leaves in place.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+# (estimate, target, progress of the run in [0, 1]) -> scalar
+Loss = Callable[[Tensor, Tensor, float], Tensor]
+
+LOG_L2_FLOOR = (8 / 255) ** 2
+L0_EPSILON = 1e-8
+
+
+def l2(estimate: Tensor, target: Tensor, progress: float = 0.0) -> Tensor:
+    """Mean squared error: fits zero-mean noise."""
+    return (estimate - target).square().mean()
+
+
+def l1(estimate: Tensor, target: Tensor, progress: float = 0.0) -> Tensor:
+    """Mean absolute error: fits noise that leaves more than half of the pixels alone."""
+    return (estimate - target).abs().mean()
+
+
+def annealed_l0(estimate: Tensor, target: Tensor, progress: float = 0.0) -> Tensor:
+    """(|estimate - target| + ε)^γ, γ from 2 to 0 over the run: fits random-valued impulses.
+
+    Lehtinen et al. 2018, section 3.2 (ε = 1e-8). At γ near 0 each pixel votes for one value.
+    """
+    gamma = 2 * (1 - progress)
+    return ((estimate - target).abs() + L0_EPSILON).pow(gamma).mean()
+
+
+def log_l2(estimate: Tensor, target: Tensor, progress: float = 0.0) -> Tensor:
+    """Mean over images of log(MSE + m²), m = 8/255: L2 for a blind range of noise levels.
+
+    Its gradient is that of L2 with each image weighted by 1 / (MSE + m²). Against a noisy target
+    the MSE is about σ² of that image, so σ = 50 does not drown σ = 5, and no σ need be known.
+    """
+    mse = (estimate - target).square().flatten(1).mean(1)
+    return (mse + LOG_L2_FLOOR).log().mean()
+
+
+LOSSES: dict[str, Loss] = {"l2": l2, "l1": l1, "l0": annealed_l0, "log-l2": log_l2}

@@ -1,0 +1,84 @@
+"""Network architectures, by name. A shipped weight file names the one it belongs to.
+
+Every model maps (B, 3, H, W) in [0, 1] to the same size and states three numbers for tiling: `stride` (tiles must start on its multiples), `radius` (an input pixel further away changes nothing) and `tile_px` (the tile that keeps its memory below about 1 GB).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from n2n.models.autoencoder import Autoencoder
+from n2n.models.residual_unet import ResidualUNet
+from n2n.models.unet import UNet
+
+__all__ = ["ARCHITECTURES", "MODELS", "ModelSpec", "create_model", "kmacs_per_pixel", "model_spec", "parameter_count"]
+
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
+    "autoencoder": Autoencoder,
+    "unet": UNet,
+    "residual-unet": ResidualUNet,
+}
+
+
+class ModelSpec(NamedTuple):
+    """An architecture and its arguments: what a weight file stores, so that it loads by itself."""
+
+    architecture: str
+    kwargs: dict[str, Any]
+
+    def build(self) -> nn.Module:
+        """The untrained network.
+
+        Raises:
+            ValueError: the architecture is unknown, or does not take these arguments.
+        """
+        if self.architecture not in ARCHITECTURES:
+            known = ", ".join(ARCHITECTURES)
+            raise ValueError(f"unknown architecture {self.architecture!r}; this version has {known}")
+        try:
+            return ARCHITECTURES[self.architecture](**self.kwargs)
+        except TypeError as error:
+            raise ValueError(f"{self.architecture} cannot be built: {error}") from error
+
+
+MODELS: dict[str, ModelSpec] = {
+    "seed": ModelSpec("autoencoder", {"batchnorm": "published"}),
+    "unet": ModelSpec("unet", {}),
+    "fast": ModelSpec("residual-unet", {"widths": [24, 48, 96, 192], "blocks": 1, "middle": 2}),
+    "best": ModelSpec("residual-unet", {"widths": [64, 128, 256], "blocks": 1, "middle": 2}),
+}
+
+
+def model_spec(name: str, **kwargs: object) -> ModelSpec:
+    """The spec that MODELS lists under `name`, with `kwargs` in place of its own."""
+    if name not in MODELS:
+        raise ValueError(f"unknown model {name!r}; choose one of {', '.join(MODELS)}")
+    spec = MODELS[name]
+    return spec._replace(kwargs={**spec.kwargs, **kwargs})
+
+
+def create_model(name: str, **kwargs: object) -> nn.Module:
+    """Build an untrained model by name. `kwargs` go to its class unchanged.
+
+    Raises:
+        ValueError: unknown name or argument.
+    """
+    return model_spec(name, **kwargs).build()
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Trainable numbers of a model."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def kmacs_per_pixel(model: nn.Module, side: int = 128) -> float:
+    """Thousand multiply-accumulates per pixel of a picture, counted on one of `side` × `side`."""
+    parameter = next(model.parameters())
+    counter = FlopCounterMode(display=False)
+    with torch.inference_mode(), counter:
+        model(torch.zeros(1, 3, side, side, device=parameter.device, dtype=parameter.dtype))
+    return float(counter.get_total_flops()) / 2 / side**2 / 1000
+

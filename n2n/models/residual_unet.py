@@ -1,0 +1,103 @@
+"""Bias-free residual U-Net behind a pixel-unshuffle stem: the shape of `fast` and `best`.
+
+- Bias-free (Mohan et al. 2020, https://arxiv.org/abs/1906.05478): no additive constant anywhere, so
+  the network scales with its input and generalises over noise levels.
+- Pixel-unshuffle stem (FFDNet, https://arxiv.org/abs/1710.04026): no layer runs at full resolution,
+  where three channels would leave a processor's matrix units empty.
+- Residual blocks and strided 2×2 resampling with additive skips (DRUNet,
+  https://arxiv.org/abs/2008.13751); the network estimates the noise and subtracts it.
+"""
+
+import itertools
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from n2n.models.padding import pad_to_multiple
+
+UNSHUFFLE = 2
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(relu(conv(x))), 3×3, without biases."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.relu = nn.ReLU(inplace=True)
+        self.last = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> the same."""
+        update: Tensor = self.last(self.relu(self.first(x)))
+        return x + update
+
+
+class ResidualUNet(nn.Module):
+    """(B, 3, H, W) -> the same size.
+
+    Args:
+        widths: channels of each level, from the half-resolution one down.
+        blocks: residual blocks on each side of every level but the last.
+        middle: residual blocks at the last level.
+    """
+
+    tile_px = 1536
+
+    def __init__(self, widths: Sequence[int], blocks: int = 1, middle: int = 2) -> None:
+        super().__init__()
+        shuffled = 3 * UNSHUFFLE**2
+        self.stride = UNSHUFFLE * 2 ** (len(widths) - 1)
+        self.unshuffle = nn.PixelUnshuffle(UNSHUFFLE)
+        self.stem = nn.Conv2d(shuffled, widths[0], 3, padding=1, bias=False)
+        steps = list(itertools.pairwise(widths))
+        self.encoders = nn.ModuleList(_level(width, blocks) for width in widths[:-1])
+        self.downs = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2, bias=False) for a, b in steps)
+        self.middle = _level(widths[-1], middle)
+        self.ups = nn.ModuleList(
+            nn.ConvTranspose2d(b, a, 2, stride=2, bias=False) for a, b in reversed(steps)
+        )
+        self.decoders = nn.ModuleList(_level(width, blocks) for width in reversed(widths[:-1]))
+        self.head = nn.Conv2d(widths[0], shuffled, 3, padding=1, bias=False)
+        self.shuffle = nn.PixelShuffle(UNSHUFFLE)
+        # Each 3×3 convolution at stride s looks s pixels further; two a block. Resampling adds less
+        # than one stride in all.
+        strides = [UNSHUFFLE * 2**level for level in range(len(widths))]
+        self.radius = (
+            2 * UNSHUFFLE + 4 * blocks * sum(strides[:-1]) + 2 * middle * strides[-1] + self.stride
+        )
+        self._initialize()
+
+    def _initialize(self) -> None:
+        """He for every convolution; the last of each block and of the net near zero.
+
+        The untrained network is then close to the identity, and so is every block.
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        for module in self.modules():
+            if isinstance(module, ResidualBlock):
+                nn.init.normal_(module.last.weight, std=1e-3)
+        nn.init.normal_(self.head.weight, std=1e-3)
+
+    def forward(self, noisy: Tensor) -> Tensor:
+        """Denoise (B, 3, H, W) in [0, 1]; nothing is clipped."""
+        height, width = noisy.shape[-2:]
+        padded = pad_to_multiple(noisy, self.stride)
+        # Only the network runs at the weights' precision; the picture keeps its own to the end.
+        x = self.stem(self.unshuffle(padded).to(self.stem.weight.dtype))
+        skips = []
+        for encoder, down in zip(self.encoders, self.downs, strict=True):
+            x = encoder(x)
+            skips.append(x)  # (B, widths[i], H/2^(i+1), W/2^(i+1))
+            x = down(x)
+        x = self.middle(x)
+        for up, decoder in zip(self.ups, self.decoders, strict=True):
+            x = decoder(up(x) + skips.pop())
+        estimate: Tensor = padded - self.shuffle(self.head(x))
+        return estimate[..., :height, :width]
+
+
+def _level(width: int, blocks: int) -> nn.Sequential:
+    return nn.Sequential(*(ResidualBlock(width) for _ in range(blocks)))

@@ -1,0 +1,80 @@
+"""Corruptions that hit some pixels and spare the rest. None preserves the mean."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from n2n.noise.base import Checked, Parameter, rand_pixels
+
+
+@dataclass(frozen=True)
+class SaltAndPepper(Checked):
+    """A pixel turns white or black, with probability p/2 each, and stays x otherwise.
+
+    Not zero-mean: E[y | x] = x + p·(1/2 - x). While p < 1/2 the median of y is x: train with L1.
+    """
+
+    probability: float | Tensor = 0.1
+
+    title: ClassVar[str] = "Salt and pepper"
+    loss: ClassVar[str] = "l1"
+    zero_mean: ClassVar[bool] = False
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        Parameter(
+            name="probability",
+            label="share of pixels hit",
+            low=0,
+            high=1,
+            default=0.1,
+            slider=(0, 0.9),
+            step=0.01,
+            meaning="0.01: a few specks · 0.1: a bad sensor · 0.5: half of all pixels",
+        ),
+    )
+
+    def reference(self, clean: Tensor) -> Tensor:
+        """The clean picture itself."""
+        return clean
+
+    def __call__(self, clean: Tensor, rng: torch.Generator) -> Tensor:
+        """One draw: the same pixels in all channels."""
+        fate = rand_pixels(clean, rng)
+        pepper = fate < self.probability / 2
+        salt = (fate >= self.probability / 2) & (fate < self.probability)
+        return clean.masked_fill(pepper, 0.0).masked_fill(salt, 1.0)
+
+
+@dataclass(frozen=True)
+class MissingPixels(Checked):
+    """A pixel is lost (black) with probability p, and stays x otherwise (Bernoulli).
+
+    Not zero-mean: E[y | x] = (1 - p)·x. While p < 1/2 the median of y is x: train with L1.
+    """
+
+    probability: float | Tensor = 0.3
+
+    title: ClassVar[str] = "Missing pixels"
+    loss: ClassVar[str] = "l1"
+    zero_mean: ClassVar[bool] = False
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        Parameter(
+            name="probability",
+            label="share of pixels lost",
+            low=0,
+            high=1,
+            default=0.3,
+            slider=(0, 0.95),
+            step=0.01,
+            meaning="0.05: dust · 0.3: a third is lost · 0.9: one pixel in ten is left",
+        ),
+    )
+
+    def reference(self, clean: Tensor) -> Tensor:
+        """The clean picture itself."""
+        return clean
+
+    def __call__(self, clean: Tensor, rng: torch.Generator) -> Tensor:
+        """One draw: the same pixels in all channels."""
+        return clean.masked_fill(rand_pixels(clean, rng) < self.probability, 0.0)

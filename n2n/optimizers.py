@@ -1,0 +1,151 @@
+"""Optimizers by name. All are stepped through a closure, so LBFGS and the hybrid need no loop of their own."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+LBFGS_INNER_ITERATIONS = 20  # of the report's published code, and PyTorch's default
+HYBRID_LBFGS_STEPS = 5
+
+
+class Together(torch.optim.Optimizer):
+    """Several optimizers, each with its own parameters, stepped as one.
+
+    The closure runs once, with the first; a Muon step is never taken alone (see `muon`).
+    """
+
+    def __init__(self, *parts: torch.optim.Optimizer) -> None:
+        self.parts = parts
+        super().__init__([{"params": part_params(part)} for part in parts], {})
+        # The real groups, so that whoever sets a learning rate reaches them.
+        self.param_groups = [group for part in parts for group in part.param_groups]
+
+    def step(self, closure: Callable[[], Tensor]) -> Tensor:  # type: ignore[override]
+        """One step of every part on the gradients of one closure."""
+        value = closure()
+        for part in self.parts:
+            part.step()
+        return value
+
+    def state_dict(self) -> dict[str, Any]:
+        """The states of the parts, in order."""
+        return {str(index): part.state_dict() for index, part in enumerate(self.parts)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Put back what `state_dict` gave."""
+        for index, part in enumerate(self.parts):
+            part.load_state_dict(state_dict[str(index)])
+        self.param_groups = [group for part in self.parts for group in part.param_groups]
+
+
+def part_params(part: torch.optim.Optimizer) -> list[Tensor]:
+    """All parameters of an optimizer."""
+    return [parameter for group in part.param_groups for parameter in group["params"]]
+
+
+class KernelMuon(torch.optim.Muon):
+    """Muon (Jordan 2024, https://kellerjordan.github.io/posts/muon/) for convolution kernels.
+
+    PyTorch's takes matrices: each kernel (out, in, h, w) is stepped through a view of it as
+    (out, in·h·w). The order of the columns does not matter to Muon, so any dense memory format will do.
+    """
+
+    def __init__(self, kernels: Iterable[nn.Parameter], lr: float) -> None:
+        self.kernels = list(kernels)
+        self.matrices = [nn.Parameter(_matrix(kernel.detach())) for kernel in self.kernels]
+        super().__init__(self.matrices, lr=lr, weight_decay=0.0)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]
+        """Hand the kernels' gradients to their views, then step; the kernels share the memory."""
+        value = closure() if closure is not None else None
+        for kernel, matrix in zip(self.kernels, self.matrices, strict=True):
+            if kernel.grad is not None:
+                matrix.grad = _matrix(kernel.grad, like=kernel)
+        super().step()
+        return value
+
+
+def _matrix(kernel: Tensor, like: Tensor | None = None) -> Tensor:
+    """(out, in, h, w) as (out, ·) in the memory order of `like`, a view wherever that is possible."""
+    like = kernel if like is None else like
+    if like.is_contiguous():
+        return kernel.reshape(len(kernel), -1)
+    return kernel.permute(0, 2, 3, 1).reshape(len(kernel), -1)
+
+
+class Hybrid(torch.optim.Optimizer):
+    """The report's choice: the first iterations LBFGS, then SGD with momentum 0.9.
+
+    An iteration is one step on one mini-batch: of LBFGS, at most 20 inner ones. The report's text
+    says 5, its published code switches after 35.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, lbfgs_steps: int) -> None:
+        parameters = list(parameters)
+        super().__init__(parameters, {"lr": lr})
+        self.lbfgs_steps, self.steps = lbfgs_steps, 0
+        self.lbfgs = torch.optim.LBFGS(parameters, lr=lr, max_iter=LBFGS_INNER_ITERATIONS)
+        self.momentum = torch.optim.SGD(parameters, lr=lr, momentum=0.9)
+
+    def step(self, closure: Callable[[], Tensor]) -> Tensor:  # type: ignore[override]
+        """One iteration of whichever optimizer is due, at the rate of this one's group."""
+        due = self.lbfgs if self.steps < self.lbfgs_steps else self.momentum
+        for group in due.param_groups:
+            group["lr"] = self.param_groups[0]["lr"]
+        self.steps += 1
+        value: Tensor = due.step(closure)  # type: ignore[assignment]
+        return value
+
+    def state_dict(self) -> dict[str, Any]:
+        """Both states and how many steps were taken."""
+        return {
+            "steps": self.steps,
+            "lbfgs": self.lbfgs.state_dict(),
+            "momentum": self.momentum.state_dict(),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Put back what `state_dict` gave."""
+        self.steps = state_dict["steps"]
+        self.lbfgs.load_state_dict(state_dict["lbfgs"])
+        self.momentum.load_state_dict(state_dict["momentum"])
+
+
+def muon(model: nn.Module, lr: float) -> torch.optim.Optimizer:
+    """Muon for hidden convolutions, AdamW at the same rate for the first, the last and the rest."""
+    named = list(model.named_parameters())
+    convolutions = [parameter for _, parameter in named if parameter.ndim == 4]
+    hidden = convolutions[1:-1]
+    others = [parameter for _, parameter in named if all(parameter is not kernel for kernel in hidden)]
+    return Together(
+        KernelMuon(hidden, lr=lr),
+        torch.optim.AdamW(others, lr=lr, weight_decay=0.0),
+    )
+
+
+OPTIMIZERS: dict[str, Callable[[nn.Module, float], torch.optim.Optimizer]] = {
+    "sgd": lambda model, lr: torch.optim.SGD(model.parameters(), lr=lr),
+    "momentum": lambda model, lr: torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9),
+    "nesterov": lambda model, lr: torch.optim.SGD(
+        model.parameters(), lr=lr, momentum=0.9, nesterov=True
+    ),
+    "adam": lambda model, lr: torch.optim.Adam(model.parameters(), lr=lr),
+    "adamw": lambda model, lr: torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.0),
+    "muon": muon,
+    "lbfgs": lambda model, lr: torch.optim.LBFGS(
+        model.parameters(), lr=lr, max_iter=LBFGS_INNER_ITERATIONS
+    ),
+    "hybrid": lambda model, lr: Hybrid(model.parameters(), lr, HYBRID_LBFGS_STEPS),
+}
+# PyTorch's LBFGS flattens gradients with `.view(-1)`, which channels_last gradients refuse.
+CONTIGUOUS_ONLY = frozenset({"lbfgs", "hybrid"})
+
+
+def create_optimizer(name: str, model: nn.Module, lr: float) -> torch.optim.Optimizer:
+    """The optimizer `name` for all parameters of `model` at the learning rate `lr`."""
+    if name not in OPTIMIZERS:
+        raise ValueError(f"unknown optimizer {name!r}; choose one of {', '.join(OPTIMIZERS)}")
+    return OPTIMIZERS[name](model, lr)

@@ -18,7 +18,7 @@ Rows = Callable[[slice], tuple[Array, Array | None]]
 # JPEG brings MPO, the several frames of a phone, with it.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 COLOUR16 = ("RGB;16", "RGBX;16", "RGBA;16", "RGBa;16", "LA;16")
-PHOTOMETRIC, PLANAR_CONFIGURATION = 262, 284
+BITS_PER_SAMPLE, PHOTOMETRIC, PLANAR_CONFIGURATION = 258, 262, 284
 OTHER_BYTE = {"B": "L", "L": "B"}
 NATIVE = "L" if sys.byteorder == "little" else "B"
 
@@ -40,7 +40,7 @@ def decode(image: ImageFile.ImageFile, stream: BinaryIO) -> Stored:
     raw, icc = raw_mode(image), image.info.get("icc_profile")
     notes: tuple[str, ...] = ()
     is_grey16 = image.mode in ("I", "F") or image.mode.startswith("I;16")
-    is_colour16 = raw[:-1] in COLOUR16 and not planar(image)
+    is_colour16 = raw[:-1] in COLOUR16 and not deep_planes(image)
     if raw.startswith("I;12"):
         raise ImageError("this TIFF stores 12 bits a sample; save it with 8 or 16")
     if is_grey16:
@@ -58,9 +58,11 @@ def decode(image: ImageFile.ImageFile, stream: BinaryIO) -> Stored:
     return Stored(height, width, space, dtype, rows, _orientation(image), icc, notes)
 
 
-def planar(image: ImageFile.ImageFile) -> bool:
-    """Whether a TIFF stores its channels one after the other."""
-    return _tiff_tag(image, PLANAR_CONFIGURATION) == 2
+def deep_planes(image: ImageFile.ImageFile) -> bool:
+    """Whether a TIFF stores its channels one after the other, at more than 8 bits."""
+    bits = _tiff_tag(image, BITS_PER_SAMPLE) or (1,)
+    deep = isinstance(bits, tuple) and len(bits) > 1 and max(bits) > 8
+    return deep and _tiff_tag(image, PLANAR_CONFIGURATION) == 2
 
 
 def _tiff_tag(image: Image.Image, tag: int) -> object:

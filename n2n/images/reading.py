@@ -147,13 +147,20 @@ def _decode(stream: BinaryIO, head: bytes, max_pixels: int) -> tuple[Stored, int
         png.check(stream)
         stream.seek(position)
     if image.format == "TIFF":
-        tiff.check(image)
-        if pillow.planar(image) and ";16" in pillow.raw_mode(image):
-            try:
-                return tiff.decode(stream, max_pixels), frames
-            except DECODER_ERRORS:
-                image = Image.open(stream, formats=pillow.FORMATS)
+        return _decode_tiff(image, stream, max_pixels), frames
     return pillow.decode(image, stream), frames
+
+
+def _decode_tiff(image: ImageFile.ImageFile, stream: BinaryIO, max_pixels: int) -> Stored:
+    tiff.check(image)
+    if pillow.deep_planes(image):
+        try:
+            return tiff.decode(stream, max_pixels)
+        except DECODER_ERRORS:  # LZW is Pillow's alone: better 8 bits than none
+            if image.tile[0].codec_name == "raw":  # but here Pillow would mix the bytes up
+                raise
+            image = Image.open(stream, formats=pillow.FORMATS)
+    return pillow.decode(image, stream)
 
 
 def _why_unidentified(stream: BinaryIO, head: bytes) -> ImageError:

@@ -16,7 +16,7 @@ from n2n.images.stored import Stored, unpremultiplied
 
 Array = npt.NDArray[Any]
 COLOURS = {0: 1, 1: 1, 2: 3}  # photometric: white is zero, black is zero, RGB -> channels
-DTYPES = ("uint8", "uint16", "uint32", "int16", "int32", "float16", "float32", "float64")
+DTYPES = ("uint16", "uint32", "int16", "int32", "float16", "float32", "float64")
 DEFLATE_AT_BEST = 1100  # bytes out of one
 ASSOCIATED, UNASSOCIATED = 1, 2
 DNG_VERSION, SUBFILE_TYPE, SUB_IFDS = 50706, 254, 330

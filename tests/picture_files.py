@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterable
 
 import numpy as np
+import tifffile
 from PIL import Image
 
 ADAM7 = [
@@ -33,6 +34,12 @@ def pattern(height: int, width: int, channels: int = 3, depth: int = 8) -> np.nd
 def saved(image: Image.Image, kind: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def tiff(pixels: np.ndarray, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, pixels, metadata=None, **options)
     return buffer.getvalue()
 
 

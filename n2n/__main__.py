@@ -1,0 +1,38 @@
+"""Command line: python -m n2n denoise | evaluate | train."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from n2n.cli import denoise, evaluate, train
+from n2n.cli.common import FAILED, WRONG_USE, say
+from n2n.devices import use_available_cores
+
+COMMANDS = {
+    "denoise": (denoise, "denoise pictures: files and folders"),
+    "evaluate": (evaluate, "measure PSNR and SSIM on a folder of clean photos"),
+    "train": (train, "train a network from noisy pairs"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns 0 (done), 1 (failed) or 2 (wrong use)."""
+    parser = argparse.ArgumentParser(prog="python -m n2n", description="Noise2Noise denoising.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, (module, summary) in COMMANDS.items():
+        module.add_arguments(commands.add_parser(name, help=summary, description=summary))
+    arguments = parser.parse_args(argv)
+    use_available_cores()
+    try:
+        code: int = COMMANDS[arguments.command][0].run(arguments)
+        return code
+    except ValueError as error:
+        say(f"n2n {arguments.command}: {error}")
+        return WRONG_USE
+    except (OSError, RuntimeError) as error:
+        say(f"n2n {arguments.command}: {error}")
+        return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

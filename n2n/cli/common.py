@@ -1,0 +1,45 @@
+"""What the commands share: how to stop on Ctrl-C or a kill, and how to end with one line."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+DONE, FAILED, WRONG_USE = 0, 1, 2
+
+
+class StopFlag:
+    """Set once somebody asked the command to stop."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __bool__(self) -> bool:
+        """Whether to stop now."""
+        return self.asked
+
+
+@contextmanager
+def stoppable() -> Iterator[StopFlag]:
+    """Ctrl-C or SIGTERM inside sets the flag: work ends between steps. A second one kills."""
+    flag = StopFlag()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {kind: signal.getsignal(kind) for kind in signals}
+
+    def ask(kind: int, frame: FrameType | None) -> None:
+        flag.asked = True
+        signal.signal(kind, signal.SIG_DFL)
+
+    for kind in signals:
+        signal.signal(kind, ask)
+    try:
+        yield flag
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+
+def say(line: str) -> None:
+    """One line for the person at the terminal; standard output is left to results."""
+    print(line, file=sys.stderr)

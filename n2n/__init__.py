@@ -1,7 +1,6 @@
 """Noise2Noise: train a denoiser from pairs of noisy pictures, and use it.
 
-    denoise = n2n.load("best")
-    clean = denoise(noisy)
+Load a shipped model with `denoise = n2n.load("best")`, then call it: `clean = denoise(noisy)`.
 """
 
 from n2n.denoiser import Denoised, Denoiser, load

@@ -1,14 +1,15 @@
-"""Weights and running state as safetensors: no pickle, one file that explains itself, written whole or not at all."""
+"""Weights and running state as safetensors: one file that explains itself, without pickle.
+
+A file is written whole or not at all.
+"""
 
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -36,7 +37,9 @@ def load_weights(path: Path) -> tuple[nn.Module, ModelSpec]:
     """
     tensors, metadata = _read(path)
     if SPEC_KEY not in metadata:
-        raise ValueError(f"{path.name} does not say which network it belongs to; give weights saved by n2n")
+        raise ValueError(
+            f"{path.name} does not say which network it belongs to; give weights saved by n2n"
+        )
     try:
         spec = ModelSpec(**json.loads(metadata[SPEC_KEY]))
     except (ValueError, TypeError) as error:
@@ -46,8 +49,13 @@ def load_weights(path: Path) -> tuple[nn.Module, ModelSpec]:
     found = {name: tensor.shape for name, tensor in tensors.items()}
     if expected != found:
         wrong = next(iter(sorted(set(expected.items()) ^ set(found.items()))))
-        raise ValueError(f"{path.name} does not fit its network {spec.architecture}: {wrong[0]} {tuple(wrong[1])}")
-    model.load_state_dict({name: tensor.to(model.state_dict()[name].dtype) for name, tensor in tensors.items()})
+        raise ValueError(
+            f"{path.name} does not fit its network {spec.architecture}: "
+            f"{wrong[0]} {tuple(wrong[1])}"
+        )
+    model.load_state_dict(
+        {name: tensor.to(model.state_dict()[name].dtype) for name, tensor in tensors.items()}
+    )
     return model.eval(), spec
 
 
@@ -66,7 +74,9 @@ def load_state(path: Path) -> dict[str, Any]:
     """
     tensors, metadata = _read(path)
     if STATE_KEY not in metadata:
-        raise ValueError(f"{path.name} is no checkpoint of a run; give the .checkpoint file that training wrote")
+        raise ValueError(
+            f"{path.name} is no checkpoint of a run; give the .checkpoint file that training wrote"
+        )
     state: dict[str, Any] = _unflatten(json.loads(metadata[STATE_KEY]), tensors)
     return state
 
@@ -77,15 +87,23 @@ def sha256(path: Path) -> str:
 
 
 def _flatten(node: Any, name: str, tensors: dict[str, Tensor]) -> Any:  # noqa: ANN401  any JSON-like tree
-    """Move tensors out of a tree into `tensors`, leaving their names; tag what JSON cannot tell apart."""
+    """Move tensors out of a tree into `tensors`, leaving names; tag what JSON would mix up."""
     if isinstance(node, Tensor):
         tensors[name] = node
         return {"tensor": name}
     if isinstance(node, Mapping):
         # Keys may be integers (optimizer states), which JSON would turn into strings.
-        return {"dict": [[key, _flatten(value, f"{name}/{key}", tensors)] for key, value in node.items()]}
+        return {
+            "dict": [
+                [key, _flatten(value, f"{name}/{key}", tensors)] for key, value in node.items()
+            ]
+        }
     if isinstance(node, list | tuple):
-        return {"list": [_flatten(value, f"{name}/{index}", tensors) for index, value in enumerate(node)]}
+        return {
+            "list": [
+                _flatten(value, f"{name}/{index}", tensors) for index, value in enumerate(node)
+            ]
+        }
     return {"value": node}
 
 
@@ -103,15 +121,19 @@ def _unflatten(node: dict[str, Any], tensors: dict[str, Tensor]) -> Any:  # noqa
 def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """Write beside the target, then rename: a full disk or a kill leaves the old file as it was."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Copies: safetensors takes neither shared memory nor other memory formats.
+    own = {
+        name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()
+    }
     try:
-        # Copies: safetensors takes neither shared memory nor other memory formats.
-        own = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
         save_file(own, temporary, metadata)
+        temporary.chmod(0o644)  # safetensors makes files that only their owner may read
         os.replace(temporary, path)
+    except SafetensorError as error:
+        raise OSError(f"{path} could not be written: {error}") from error
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -50,12 +50,18 @@ class Denoiser:
         self.tile_px = int(model.tile_px)  # type: ignore[arg-type]
 
     def __call__(
-        self, noisy: Any, *, strength: float = 1.0, self_ensemble: bool = False  # noqa: ANN401
+        self,
+        noisy: Any,  # noqa: ANN401
+        *,
+        strength: float = 1.0,
+        self_ensemble: bool = False,
     ) -> Any:  # noqa: ANN401  the same kind comes back
         """Denoise a picture; the same kind comes back.
 
         Args:
-            noisy: uint8, uint16 or float array (H, W) or (H, W, 3), a PIL image, or a float tensor (B, 3, H, W). Floats are in [0, 1] for clean pictures; nothing of them is clipped, before or after.
+            noisy: uint8, uint16 or float array (H, W) or (H, W, 3), a PIL image, or a float tensor
+                (B, 3, H, W). Floats are in [0, 1] for clean pictures; nothing of them is clipped,
+                before or after.
             strength: 1 for the estimate, 0 for the input, between for a mixture.
             self_ensemble: average over the 8 flips and rotations: 8 times the work, some 0.1 dB.
 
@@ -77,7 +83,9 @@ class Denoiser:
         `progress` gets the part done, 0 to 1, after every tile; raising in it stops the work.
         """
         if not 0 <= strength <= 1:
-            raise ValueError(f"strength lies between 0 (the input) and 1 (denoised), got {strength}")
+            raise ValueError(
+                f"strength lies between 0 (the input) and 1 (denoised), got {strength}"
+            )
         start = time.perf_counter()
         source, convert_back = _as_array_or_tensor(noisy)
         notes: list[str] = []
@@ -100,7 +108,7 @@ class Denoiser:
         progress: Progress | None,
         notes: list[str],
     ) -> Any:  # noqa: ANN401
-        """Denoise by tiles, smaller ones when a GPU's memory runs out, and on the CPU at the last."""
+        """Denoise by tiles: smaller ones when a GPU's memory runs out, on the CPU at the last."""
         tile, cpu = self.tile_px, False
         while True:
             try:
@@ -149,7 +157,9 @@ class Denoiser:
         if not self_ensemble:
             estimate: Tensor = self.model(moved).float()
         else:
-            estimate = torch.stack([back(self.model(there).float()) for there, back in _views(moved)])
+            estimate = torch.stack(
+                [back(self.model(there).float()) for there, back in _views(moved)]
+            )
             estimate = estimate.mean(0)
         return estimate.to(noisy.device)
 
@@ -174,7 +184,7 @@ def load(name: str = "best", *, device: str = "auto") -> Denoiser:
 
 
 def mix(noisy: Any, estimate: Any, strength: float) -> Any:  # noqa: ANN401
-    """noisy + strength · (estimate - noisy), of the same kind; integers are rounded."""
+    """Noisy + strength · (estimate - noisy), of the same kind; integers are rounded."""
     if strength == 1:
         return estimate
     if isinstance(noisy, np.ndarray) and np.issubdtype(noisy.dtype, np.integer):
@@ -210,7 +220,12 @@ def _as_array_or_tensor(noisy: Any) -> tuple[Any, Callable[[Any], Any]]:  # noqa
         picture = noisy if noisy.mode in ("L", "RGB") else noisy.convert("RGB")
         return np.asarray(picture), Image.fromarray
     if isinstance(noisy, Tensor):
-        if noisy.ndim != 4 or noisy.shape[1] != 3 or not noisy.is_floating_point() or not noisy.numel():
+        if (
+            noisy.ndim != 4
+            or noisy.shape[1] != 3
+            or not noisy.is_floating_point()
+            or not noisy.numel()
+        ):
             raise ValueError(
                 f"a tensor must be float (B, 3, H, W), got {noisy.dtype} {tuple(noisy.shape)}"
             )
@@ -224,7 +239,7 @@ def _as_array_or_tensor(noisy: Any) -> tuple[Any, Callable[[Any], Any]]:  # noqa
 
 
 def _like(estimate: Tensor, source: np.ndarray) -> np.ndarray:
-    """(1, 3, h, w) float as an array of the kind of `source`; a grey one gets the mean of the channels."""
+    """(1, 3, h, w) float as an array of the kind of `source`; grey is the mean of the channels."""
     if source.ndim == 2:
         estimate = estimate.mean(1, keepdim=True).expand(-1, 3, -1, -1)
     if source.dtype == np.uint8:

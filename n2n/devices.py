@@ -33,13 +33,21 @@ def device_name(device: torch.device) -> str:
 
 @cache
 def place(device: str = "auto") -> Placement:
-    """Choose among "auto", "cpu", "cuda" (or "cuda:1") and "mps"; auto takes a GPU where there is one.
+    """Choose among "auto" (a GPU where there is one), "cpu", "cuda" (or "cuda:1") and "mps".
 
     Raises:
         ValueError: no such device on this machine.
     """
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    name = next(kind for kind in ("cuda", "mps", "cpu") if available[kind]) if device == "auto" else device
+    available = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    name = (
+        next(kind for kind in ("cuda", "mps", "cpu") if available[kind])
+        if device == "auto"
+        else device
+    )
     kind = name.partition(":")[0]
     if not available.get(kind, False):
         here = ", ".join(kind for kind, there in available.items() if there)

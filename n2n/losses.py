@@ -1,6 +1,7 @@
 """Losses of an estimate against a target, clean or noisy. Each picks a statistic of the targets.
 
-Over noisy targets L2 is least at their mean, L1 at their median, L0 at their mode (Lehtinen et al. 2018, section 2): choose the one that your noise leaves in place.
+Over noisy targets L2 is least at their mean, L1 at their median, L0 at their mode (Lehtinen et al.
+2018, section 2): choose the one that your noise leaves in place.
 """
 
 from collections.abc import Callable

@@ -36,7 +36,7 @@ def psnr_global_db(estimates: Tensor, clean: Tensor) -> float:
 
 
 def ssim(estimate: np.ndarray, clean: np.ndarray) -> float:
-    """Structural similarity (Wang et al. 2004) of two pictures (H, W[, 3]) of the same integer type.
+    """Structural similarity (Wang et al. 2004) of two pictures (H, W[, 3]) of one integer type.
 
     scikit-image's, with the settings of the original: Gaussian window of σ = 1.5, population
     covariance. A picture with a side below the window's 11 px has none: nan.

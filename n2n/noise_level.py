@@ -1,10 +1,12 @@
 """The noise level of one picture, and the PSNR to expect after denoising, without the clean one.
 
-For a denoiser f near the least-squares optimum and white Gaussian noise of variance σ² on n numbers (Miyasawa's identity), with div f the divergence of f at y:
+For a denoiser f near the least-squares optimum and white Gaussian noise of variance σ² on n numbers
+(Miyasawa's identity), with div f the divergence of f at y:
 
     σ² = ‖y - f(y)‖² / (n - div f)        E‖f(y) - x‖² / n = σ² · div f / n
 
-One random probe b ~ N(0, 1) gives the divergence: div f ≈ b · (f(y + τb) - f(y)) / τ (Ramani et al. 2008). So two passes in all, and no clean picture.
+One random probe b ~ N(0, 1) gives the divergence: div f ≈ b · (f(y + τb) - f(y)) / τ (Ramani et al.
+2008). So two passes in all, and no clean picture.
 """
 
 import math
@@ -61,24 +63,28 @@ def estimate(denoiser: Denoiser, noisy: Tensor, denoised: Tensor | None = None) 
 
 
 def wavelet_sigma(noisy: Tensor) -> float:
-    """Donoho and Johnstone's estimate (1994): median |HH| / 0.6745, mean over channels; [0, 1] units.
+    """Donoho and Johnstone's estimate (1994): median |HH| / 0.6745, in [0, 1] units.
 
-    HH are the finest diagonal coefficients of the db2 wavelet. Exact zeros are left out: they come from flat or clipped areas.
+    The mean over channels. HH are the finest diagonal coefficients of the db2 wavelet. Exact zeros
+    are left out: they come from flat or clipped areas.
     """
     high = torch.tensor([tap * (-1) ** index for index, tap in enumerate(reversed(DB2))])
     kernel = (high[:, None] * high[None, :])[None, None]
     if min(noisy.shape[-2:]) < len(DB2):
         return math.nan
-    diagonal = functional.conv2d(noisy.transpose(0, 1).flatten(0, 1)[:, None].float(), kernel, stride=2)
+    diagonal = functional.conv2d(
+        noisy.transpose(0, 1).flatten(0, 1)[:, None].float(), kernel, stride=2
+    )
     levels = [channel[channel != 0].abs() for channel in diagonal.flatten(1)]
     medians = [float(level.median()) if len(level) else 0.0 for level in levels]
     return sum(medians) / len(medians) / NORMAL_QUARTILE
 
 
 def _doubt(sigma: float, wavelet: float) -> str | None:
-    """The two estimators see different things: one all that the denoiser removes, one the finest scale.
+    """The two estimators see different things: all that the denoiser removes, the finest scale.
 
-    On white noise the wavelet's is up to 2 + 12 % higher on textured pictures, and never much lower.
+    On white noise the wavelet's is up to 2 + 12 % higher on textured pictures, and never much
+    lower.
     """
     if math.isnan(wavelet):
         return "the picture is too small to tell its noise"

@@ -1,4 +1,7 @@
-"""Optimizers by name. All are stepped through a closure, so LBFGS and the hybrid need no loop of their own."""
+"""Optimizers by name.
+
+All are stepped through a closure, so LBFGS and the hybrid need no loop of their own.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -6,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+# A shorter memory of squared gradients than PyTorch's 0.999: gradients shrink fast at the start.
+BETAS = (0.9, 0.99)
 LBFGS_INNER_ITERATIONS = 20  # of the report's published code, and PyTorch's default
 HYBRID_LBFGS_STEPS = 5
 
@@ -49,31 +54,23 @@ class KernelMuon(torch.optim.Muon):
     """Muon (Jordan 2024, https://kellerjordan.github.io/posts/muon/) for convolution kernels.
 
     PyTorch's takes matrices: each kernel (out, in, h, w) is stepped through a view of it as
-    (out, in·h·w). The order of the columns does not matter to Muon, so any dense memory format will do.
+    (out, in·h·w). Kernels must be contiguous, as every network of this project trains.
     """
 
     def __init__(self, kernels: Iterable[nn.Parameter], lr: float) -> None:
         self.kernels = list(kernels)
-        self.matrices = [nn.Parameter(_matrix(kernel.detach())) for kernel in self.kernels]
-        super().__init__(self.matrices, lr=lr, weight_decay=0.0)
+        matrices = [nn.Parameter(kernel.detach().view(len(kernel), -1)) for kernel in self.kernels]
+        self.matrices = matrices
+        super().__init__(matrices, lr=lr, weight_decay=0.0)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]
         """Hand the kernels' gradients to their views, then step; the kernels share the memory."""
         value = closure() if closure is not None else None
         for kernel, matrix in zip(self.kernels, self.matrices, strict=True):
-            if kernel.grad is not None:
-                matrix.grad = _matrix(kernel.grad, like=kernel)
+            matrix.grad = None if kernel.grad is None else kernel.grad.view(len(kernel), -1)
         super().step()
         return value
-
-
-def _matrix(kernel: Tensor, like: Tensor | None = None) -> Tensor:
-    """(out, in, h, w) as (out, ·) in the memory order of `like`, a view wherever that is possible."""
-    like = kernel if like is None else like
-    if like.is_contiguous():
-        return kernel.reshape(len(kernel), -1)
-    return kernel.permute(0, 2, 3, 1).reshape(len(kernel), -1)
 
 
 class Hybrid(torch.optim.Optimizer):
@@ -119,10 +116,12 @@ def muon(model: nn.Module, lr: float) -> torch.optim.Optimizer:
     named = list(model.named_parameters())
     convolutions = [parameter for _, parameter in named if parameter.ndim == 4]
     hidden = convolutions[1:-1]
-    others = [parameter for _, parameter in named if all(parameter is not kernel for kernel in hidden)]
+    others = [
+        parameter for _, parameter in named if all(parameter is not kernel for kernel in hidden)
+    ]
     return Together(
         KernelMuon(hidden, lr=lr),
-        torch.optim.AdamW(others, lr=lr, weight_decay=0.0),
+        torch.optim.AdamW(others, lr=lr, betas=BETAS, weight_decay=0.0),
     )
 
 
@@ -133,15 +132,15 @@ OPTIMIZERS: dict[str, Callable[[nn.Module, float], torch.optim.Optimizer]] = {
         model.parameters(), lr=lr, momentum=0.9, nesterov=True
     ),
     "adam": lambda model, lr: torch.optim.Adam(model.parameters(), lr=lr),
-    "adamw": lambda model, lr: torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.0),
+    "adamw": lambda model, lr: torch.optim.AdamW(
+        model.parameters(), lr=lr, betas=BETAS, weight_decay=0.0
+    ),
     "muon": muon,
     "lbfgs": lambda model, lr: torch.optim.LBFGS(
         model.parameters(), lr=lr, max_iter=LBFGS_INNER_ITERATIONS
     ),
     "hybrid": lambda model, lr: Hybrid(model.parameters(), lr, HYBRID_LBFGS_STEPS),
 }
-# PyTorch's LBFGS flattens gradients with `.view(-1)`, which channels_last gradients refuse.
-CONTIGUOUS_ONLY = frozenset({"lbfgs", "hybrid"})
 
 
 def create_optimizer(name: str, model: nn.Module, lr: float) -> torch.optim.Optimizer:

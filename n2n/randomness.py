@@ -1,6 +1,7 @@
 """Randomness is addressed, not consumed: every draw is a function of its key.
 
-A sample therefore never depends on the order of the draws before it, on the batch size, or on whether a run was stopped and resumed in between. This is the only maker of a `torch.Generator`.
+A sample therefore never depends on the order of the draws before it, on the batch size, or on
+whether a run was stopped and resumed in between. This is the only maker of a `torch.Generator`.
 """
 
 import hashlib

@@ -19,7 +19,9 @@ def names() -> list[str]:
     """The shipped models, best first, then by name."""
     found = sorted(path.stem for path in weights_folder().glob("*.safetensors"))
     order = ["best", "fast", "seed"]
-    return sorted(found, key=lambda name: (order.index(name) if name in order else len(order), name))
+    return sorted(
+        found, key=lambda name: (order.index(name) if name in order else len(order), name)
+    )
 
 
 def weights_path(name: str) -> Path:
@@ -32,7 +34,8 @@ def weights_path(name: str) -> Path:
         return Path(name)
     if name not in names():
         raise ValueError(
-            f"unknown model {name!r}; choose one of {', '.join(names())}, or give a path to a .safetensors file"
+            f"unknown model {name!r}; choose one of {', '.join(names())}, "
+            "or give a path to a .safetensors file"
         )
     return weights_folder() / f"{name}.safetensors"
 

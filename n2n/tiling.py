@@ -22,7 +22,7 @@ class Tile(NamedTuple):
 
 
 def spans(length: int, tile: int, halo: int) -> Iterator[Span]:
-    """Cover one axis of `length` px: read each tile with `halo` px of context, crop the context away."""
+    """Cover one axis of `length` px: read a tile with `halo` px of context, then crop it away."""
     for start in range(0, length, tile):
         stop = min(start + tile, length)
         low, high = max(start - halo, 0), min(stop + halo, length)
@@ -30,7 +30,10 @@ def spans(length: int, tile: int, halo: int) -> Iterator[Span]:
 
 
 def tiles(height: int, width: int, tile: int, halo: int) -> list[Tile]:
-    """Cover a picture. With tile and halo on the network's stride and halo ≥ its radius, tiled equals whole."""
+    """Cover a picture: tiled equals whole for a halo from the network's radius up.
+
+    Tile and halo must be multiples of its stride.
+    """
     return [
         Tile((y.read, x.read), (y.keep, x.keep), (y.write, x.write))
         for y, x in product(spans(height, tile, halo), spans(width, tile, halo))

@@ -18,7 +18,9 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class NoisyPairs:
-    """Batches (source, target), float (B, 3, h, w), of random crops; step `n` depends on (seed, n) alone.
+    """Batches (source, target), float (B, 3, h, w), of random crops.
+
+    Step `n` depends on (seed, n) alone.
 
     Args:
         photos: where the crops come from.
@@ -28,7 +30,8 @@ class NoisyPairs:
         seed: names the whole sequence.
         targets: "noisy" for a second draw, "clean" for the reference.
         frozen: None draws crops and noise afresh for ever; a number repeats after so many batches.
-        file_step: half of the sources pass the 8-bit file step (clipped, rounded), as real files do. A target never does: clipping it would bias what is learnt.
+        file_step: half of the sources pass the 8-bit file step (clipped, rounded), as real files
+            do. A target never does: clipping it would bias what is learnt.
     """
 
     photos: Photos

@@ -16,7 +16,8 @@ PHOTO_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".
 class Photos:
     """Clean photos of any sizes, packed as uint8 (pixels, 3) on a device.
 
-    Crops are read by index arithmetic, so that flips, rotations and crops cost one gather in static shapes on a CPU or a GPU. A photo is drawn in proportion to its area.
+    Crops are read by index arithmetic, so that flips, rotations and crops cost one gather in static
+    shapes on a CPU or a GPU. A photo is drawn in proportion to its area.
     """
 
     def __init__(self, arrays: Iterable[np.ndarray], device: torch.device | str = "cpu") -> None:
@@ -25,7 +26,7 @@ class Photos:
         sizes: list[tuple[int, int]] = []
         for array in arrays:
             colour = np.repeat(array[..., None], 3, -1) if array.ndim == 2 else array
-            flat.append(torch.from_numpy(np.ascontiguousarray(colour).reshape(-1, 3)))
+            flat.append(torch.tensor(np.ascontiguousarray(colour).reshape(-1, 3)))
             sizes.append(colour.shape[:2])
         if not flat:
             raise ValueError("training needs at least one photo, got none")
@@ -44,9 +45,10 @@ class Photos:
         return len(self.sizes)
 
     def crops(self, count: int, side: int, rng: torch.Generator) -> Tensor:
-        """Random crops, flipped and rotated by quarter turns: float (count, 3, side, side) in [0, 1].
+        """Random crops, flipped and rotated: float (count, 3, side, side) in [0, 1].
 
-        A photo smaller than the crop is continued by its mirror image. channels_last in memory.
+        Rotations are by quarter turns. A photo smaller than the crop is continued by its mirror
+        image. channels_last in memory.
         """
         uniform = torch.rand((6, count), generator=rng, device=self.device, dtype=torch.float64)
         areas = self.sizes.prod(1).double()
@@ -82,12 +84,14 @@ def photo_files(folder: str | Path) -> list[Path]:
         raise ValueError(f"{folder} is not a folder; give a folder of photos")
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES)
     if not files:
-        raise ValueError(f"{folder} holds no PNG, JPEG, WebP, GIF, BMP or TIFF; give a folder of photos")
+        raise ValueError(
+            f"{folder} holds no PNG, JPEG, WebP, GIF, BMP or TIFF; give a folder of photos"
+        )
     return files
 
 
 def read_photos(files: Sequence[Path], tell: Callable[[str], None] = print) -> list[np.ndarray]:
-    """Read photos as uint8 (H, W, 3); a file that cannot be read is named to `tell` and left out."""
+    """Read photos as uint8 (H, W, 3); what cannot be read is named to `tell` and left out."""
     arrays = []
     for file in files:
         try:
@@ -99,8 +103,10 @@ def read_photos(files: Sequence[Path], tell: Callable[[str], None] = print) -> l
     return arrays
 
 
-def hold_out(files: Sequence[Path], share: float = 0.1, most: int = 24) -> tuple[list[Path], list[Path]]:
-    """Split files into those to train on and those to validate on, by a hash of their names.
+def hold_out(
+    files: Sequence[Path], share: float = 0.1, most: int = 24
+) -> tuple[list[Path], list[Path]]:
+    """Split files, by a hash of their names, into those to train on and those to validate on.
 
     A file stays on its side when others come or go.
     """

@@ -1,4 +1,7 @@
-"""scikit-image's own sample photos: always at hand, no download, never used to train shipped weights."""
+"""scikit-image's own sample photos: always at hand, no download.
+
+No shipped weights were trained on them.
+"""
 
 from collections.abc import Callable
 from functools import cache

@@ -1,6 +1,8 @@
 """Network architectures, by name. A shipped weight file names the one it belongs to.
 
-Every model maps (B, 3, H, W) in [0, 1] to the same size and states three numbers for tiling: `stride` (tiles must start on its multiples), `radius` (an input pixel further away changes nothing) and `tile_px` (the tile that keeps its memory below about 1 GB).
+Every model maps (B, 3, H, W) in [0, 1] to the same size and states three numbers for tiling:
+`stride` (tiles must start on its multiples), `radius` (an input pixel further away changes nothing)
+and `tile_px` (the tile that keeps its memory below about 1 GB).
 """
 
 from collections.abc import Callable
@@ -14,7 +16,15 @@ from n2n.models.autoencoder import Autoencoder
 from n2n.models.residual_unet import ResidualUNet
 from n2n.models.unet import UNet
 
-__all__ = ["ARCHITECTURES", "MODELS", "ModelSpec", "create_model", "kmacs_per_pixel", "model_spec", "parameter_count"]
+__all__ = [
+    "ARCHITECTURES",
+    "MODELS",
+    "ModelSpec",
+    "create_model",
+    "kmacs_per_pixel",
+    "model_spec",
+    "parameter_count",
+]
 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "autoencoder": Autoencoder,
@@ -37,7 +47,9 @@ class ModelSpec(NamedTuple):
         """
         if self.architecture not in ARCHITECTURES:
             known = ", ".join(ARCHITECTURES)
-            raise ValueError(f"unknown architecture {self.architecture!r}; this version has {known}")
+            raise ValueError(
+                f"unknown architecture {self.architecture!r}; this version has {known}"
+            )
         try:
             return ARCHITECTURES[self.architecture](**self.kwargs)
         except TypeError as error:
@@ -81,4 +93,3 @@ def kmacs_per_pixel(model: nn.Module, side: int = 128) -> float:
     with torch.inference_mode(), counter:
         model(torch.zeros(1, 3, side, side, device=parameter.device, dtype=parameter.dtype))
     return float(counter.get_total_flops()) / 2 / side**2 / 1000
-

@@ -1,6 +1,7 @@
 """The autoencoder of the EE-559 report (2022), layer by layer as in its appendix.
 
-Five convolutions and five transposed convolutions, kernel 2, stride 1, padding 1: a convolution makes the map one pixel larger, a transposed one smaller, so 32×32 grows to 37×37 and comes back.
+Five convolutions and five transposed convolutions, kernel 2, stride 1, padding 1: a convolution
+makes the map one pixel larger, a transposed one smaller, so 32×32 grows to 37×37 and comes back.
 """
 
 import itertools

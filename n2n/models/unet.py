@@ -1,6 +1,7 @@
 """U-Net of Noise2Noise (Lehtinen et al. 2018, appendix, table 2), https://arxiv.org/abs/1803.04189.
 
-Differs from the paper only in taking any image size: the input is padded to a multiple of 32 and the output cropped back.
+Differs from the paper only in taking any image size: the input is padded to a multiple of 32 and
+the output cropped back.
 """
 
 import itertools

@@ -1,6 +1,7 @@
 """Noise models, by name, and the text form `name:level` that the command line uses.
 
-Levels are in the unit that each noise's field uses; `NOISES[name].parameters` states unit and range.
+Levels are in the unit that each noise's field uses; `NOISES[name].parameters` states unit and
+range.
 """
 
 import math
@@ -74,7 +75,9 @@ def parse(text: str) -> Noise | LevelRange:
     name, _, levels = text.strip().partition(":")
     low, dash, high = levels.partition("-")
     if name in NOISES and dash and low:
-        if not issubclass(NOISES[name], Gaussian | Poisson | PoissonGaussian | SaltAndPepper | MissingPixels):
+        if not issubclass(
+            NOISES[name], Gaussian | Poisson | PoissonGaussian | SaltAndPepper | MissingPixels
+        ):
             raise ValueError(f"{name} takes one level, not a range, got {levels!r}")
         return LevelRange(NOISES[name], _number(low, text), _number(high, text))
     return create_noise(name, *(_number(level, text) for level in levels.split(",") if levels))

@@ -11,7 +11,7 @@ from n2n.noise.base import Checked, Parameter
 
 @dataclass(frozen=True)
 class PointSampling(Checked):
-    """The picture is cut into K×K blocks; the reference is a block's mean, a draw one of its pixels.
+    """Blocks of K×K pixels: the reference is a block's mean, a draw one of its pixels.
 
     The result is K times smaller each way. Zero-mean (the pixel is uniform in its block): train
     with L2. White in space, strongly correlated between channels, stronger at edges.
@@ -52,7 +52,9 @@ class PointSampling(Checked):
                 f"{k}×{k} px; choose a smaller K"
             )
         whole = clean[..., : height * k, : width * k]
-        return whole.unflatten(-2, (height, k)).unflatten(-1, (width, k)).transpose(-3, -2).flatten(-2)
+        return (
+            whole.unflatten(-2, (height, k)).unflatten(-1, (width, k)).transpose(-3, -2).flatten(-2)
+        )
 
     def reference(self, clean: Tensor) -> Tensor:
         """The mean of each block, (B, C, H // K, W // K)."""

@@ -27,6 +27,11 @@ class Together(torch.optim.Optimizer):
         # The real groups, so that whoever sets a learning rate reaches them.
         self.param_groups = [group for part in parts for group in part.param_groups]
 
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Clear the gradients of every part."""
+        for part in self.parts:
+            part.zero_grad(set_to_none)
+
     def step(self, closure: Callable[[], Tensor]) -> Tensor:  # type: ignore[override]
         """One step of every part on the gradients of one closure."""
         value = closure()
@@ -62,6 +67,11 @@ class KernelMuon(torch.optim.Muon):
         matrices = [nn.Parameter(kernel.detach().view(len(kernel), -1)) for kernel in self.kernels]
         self.matrices = matrices
         super().__init__(matrices, lr=lr, weight_decay=0.0)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Clear the kernels' own gradients: this optimizer's groups hold but the views."""
+        for kernel in self.kernels:
+            kernel.grad = None
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]

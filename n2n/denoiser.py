@@ -1,10 +1,12 @@
 """Image in, image out: padding, tiles, device, precision and memory are nobody else's business."""
 
+import copy
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from n2n.models import ModelSpec
 from n2n.tiling import tiles
 
 SMALLEST_TILE_PX = 128
+PIL_MODES = ("L", "RGB", "I;16", "F")  # those that an array can be and that come back from one
 Progress = Callable[[float], None]
 
 
@@ -37,7 +40,7 @@ class Denoiser:
     """A trained network as a function on pictures. Thread-safe: it keeps no state of a call.
 
     Args:
-        model: the network, in evaluation mode.
+        model: the network; it is copied.
         spec: its architecture.
         placement: where to run.
         name: what to call it.
@@ -45,7 +48,7 @@ class Denoiser:
 
     def __init__(self, model: nn.Module, spec: ModelSpec, placement: Placement, name: str) -> None:
         self.spec, self.placement, self.name = spec, placement, name
-        self.model = _placed(model.eval(), placement)
+        self.model = _placed(model, placement)
         self.stride, self.radius = int(model.stride), int(model.radius)  # type: ignore[arg-type]
         self.tile_px = int(model.tile_px)  # type: ignore[arg-type]
 
@@ -131,19 +134,20 @@ class Denoiser:
         self_ensemble: bool,
         progress: Progress | None,
     ) -> Any:  # noqa: ANN401
-        is_tensor = isinstance(source, Tensor)
-        height, width = source.shape[-2:] if is_tensor else source.shape[:2]
+        height, width = source.shape[-2:] if isinstance(source, Tensor) else source.shape[:2]
         halo = -(-self.radius // self.stride) * self.stride
         side = max(tile_px // self.stride, 1) * self.stride
         plan = tiles(height, width, side, halo)
-        result = torch.empty_like(source) if is_tensor else np.empty_like(source)
+        result: Any = (
+            torch.empty_like(source) if isinstance(source, Tensor) else np.empty_like(source)
+        )
         for index, tile in enumerate(plan):
-            part = source[..., *tile.read] if is_tensor else images.to_tensor(source[tile.read])
-            estimate = self._network(part, self_ensemble)[..., *tile.keep]
-            if is_tensor:
-                result[..., *tile.write] = estimate
+            if isinstance(source, Tensor):
+                estimate = self._network(source[..., *tile.read], self_ensemble)
+                result[..., *tile.write] = estimate[..., *tile.keep]
             else:
-                result[tile.write] = _like(estimate, source)
+                estimate = self._network(images.to_tensor(source[tile.read]), self_ensemble)
+                result[tile.write] = _like(estimate[..., *tile.keep], source)
             if progress is not None:
                 progress((index + 1) / len(plan))
         return result
@@ -164,11 +168,12 @@ class Denoiser:
         return estimate.to(noisy.device)
 
     def _on_cpu(self) -> "Denoiser":
-        model, _ = load_weights(shipped.weights_path(self.name))
+        model = self.spec.build()
+        # Tensor by tensor: the GPU has no room for a second copy.
+        model.load_state_dict({name: t.cpu() for name, t in self.model.state_dict().items()})
         return Denoiser(model, self.spec, place("cpu"), self.name)
 
 
-@cache
 def load(name: str = "best", *, device: str = "auto") -> Denoiser:
     """A shipped model by name, or any weight file by its path; loaded once and kept.
 
@@ -179,8 +184,16 @@ def load(name: str = "best", *, device: str = "auto") -> Denoiser:
     Raises:
         ValueError: no such model, file or device.
     """
-    model, spec = load_weights(shipped.weights_path(name))
-    return Denoiser(model, spec, place(device), name)
+    path = shipped.weights_path(name).absolute()
+    changed = path.stat().st_mtime_ns if path.is_file() else 0
+    return _loaded(path, changed, name, place(device))
+
+
+@lru_cache(maxsize=8)
+def _loaded(path: Path, changed: int, name: str, placement: Placement) -> Denoiser:
+    """`changed` is part of the key alone: a file written anew is another file."""
+    model, spec = load_weights(path)
+    return Denoiser(model, spec, placement, name)
 
 
 def mix(noisy: Any, estimate: Any, strength: float) -> Any:  # noqa: ANN401
@@ -194,12 +207,14 @@ def mix(noisy: Any, estimate: Any, strength: float) -> Any:  # noqa: ANN401
 
 
 def _placed(model: nn.Module, placement: Placement) -> nn.Module:
+    """A copy, since a training run may go on with the weights that placing converts."""
     channels_last = placement.dtype == torch.bfloat16
-    return model.to(
+    placed: nn.Module = copy.deepcopy(model).to(  # type: ignore[call-overload]
         placement.device,
         placement.dtype,
         memory_format=torch.channels_last if channels_last else torch.contiguous_format,
     )
+    return placed.eval()
 
 
 def _views(image: Tensor) -> Iterator[tuple[Tensor, Callable[[Tensor], Tensor]]]:
@@ -217,7 +232,7 @@ def _views(image: Tensor) -> Iterator[tuple[Tensor, Callable[[Tensor], Tensor]]]
 def _as_array_or_tensor(noisy: Any) -> tuple[Any, Callable[[Any], Any]]:  # noqa: ANN401
     """The picture as an array or tensor, and the way back to its kind."""
     if isinstance(noisy, Image.Image):
-        picture = noisy if noisy.mode in ("L", "RGB") else noisy.convert("RGB")
+        picture = noisy if noisy.mode in PIL_MODES else noisy.convert("RGB")
         return np.asarray(picture), Image.fromarray
     if isinstance(noisy, Tensor):
         if (
@@ -233,6 +248,8 @@ def _as_array_or_tensor(noisy: Any) -> tuple[Any, Callable[[Any], Any]]:  # noqa
             raise ValueError("the picture holds NaN or infinite values; replace them first")
         return noisy, lambda result: result
     array = np.asarray(noisy)
+    if array.ndim not in (2, 3) or not array.size:
+        raise ValueError(f"an image array must be (H, W) or (H, W, 3), got shape {array.shape}")
     if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
         raise ValueError("the picture holds NaN or infinite values; replace them first")
     return array, lambda result: result
@@ -242,6 +259,7 @@ def _like(estimate: Tensor, source: np.ndarray) -> np.ndarray:
     """(1, 3, h, w) float as an array of the kind of `source`; grey is the mean of the channels."""
     if source.ndim == 2:
         estimate = estimate.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    colour: np.ndarray
     if source.dtype == np.uint8:
         colour = images.to_uint8(estimate)
     elif source.dtype == np.uint16:

@@ -79,7 +79,7 @@ class KernelMuon(torch.optim.Muon):
         value = closure() if closure is not None else None
         for kernel, matrix in zip(self.kernels, self.matrices, strict=True):
             matrix.grad = None if kernel.grad is None else kernel.grad.view(len(kernel), -1)
-        super().step()
+        super().step()  # type: ignore[no-untyped-call]
         return value
 
 
@@ -99,11 +99,11 @@ class Hybrid(torch.optim.Optimizer):
 
     def step(self, closure: Callable[[], Tensor]) -> Tensor:  # type: ignore[override]
         """One iteration of whichever optimizer is due, at the rate of this one's group."""
-        due = self.lbfgs if self.steps < self.lbfgs_steps else self.momentum
+        due: torch.optim.Optimizer = self.lbfgs if self.steps < self.lbfgs_steps else self.momentum
         for group in due.param_groups:
             group["lr"] = self.param_groups[0]["lr"]
         self.steps += 1
-        value: Tensor = due.step(closure)  # type: ignore[assignment]
+        value: Tensor = due.step(closure)  # type: ignore[arg-type, assignment]
         return value
 
     def state_dict(self) -> dict[str, Any]:

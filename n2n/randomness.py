@@ -29,5 +29,5 @@ def seeded_initialization(seed: int) -> Iterator[None]:
     `torch.nn` layers initialise themselves from the global generator and offer no other way.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         yield

@@ -32,7 +32,7 @@ class Autoencoder(nn.Sequential):
     def __init__(self, batchnorm: BatchNorm = "published") -> None:
         if batchnorm not in NORMALIZED:
             raise ValueError(f"batchnorm is one of {', '.join(NORMALIZED)}, got {batchnorm!r}")
-        convolutions: list[nn.Module] = [
+        convolutions: list[nn.Conv2d | nn.ConvTranspose2d] = [
             nn.Conv2d(a, b, 2, padding=1) for a, b in itertools.pairwise(CHANNELS)
         ]
         convolutions += [
@@ -42,7 +42,7 @@ class Autoencoder(nn.Sequential):
         for number, convolution in enumerate(convolutions, 1):
             layers.append(convolution)
             if number in NORMALIZED[batchnorm]:
-                layers.append(nn.BatchNorm2d(int(convolution.out_channels)))
+                layers.append(nn.BatchNorm2d(convolution.out_channels))
             if number not in (BOTTLENECK, OUTPUT):
                 layers.append(nn.ReLU())
         super().__init__(*layers)
@@ -50,5 +50,7 @@ class Autoencoder(nn.Sequential):
     def forward(self, noisy: Tensor) -> Tensor:
         """Denoise (B, 3, H, W) in [0, 1]; nothing is clipped."""
         first: nn.Conv2d = self[0]  # type: ignore[assignment]
-        estimate: Tensor = super().forward(noisy.to(first.weight.dtype))
+        estimate: Tensor = super().forward(  # type: ignore[no-untyped-call]
+            noisy.to(first.weight.dtype)
+        )
         return estimate

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 Initialization = Callable[[nn.Module], None]
 
 
-def _weights(model: nn.Module) -> list[nn.Parameter]:
+def _weights(model: nn.Module) -> list[Tensor]:
     """Kernels of every convolution, plain or transposed; biases keep PyTorch's default."""
     return [
         module.weight

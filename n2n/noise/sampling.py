@@ -52,9 +52,8 @@ class PointSampling(Checked):
                 f"{k}×{k} px; choose a smaller K"
             )
         whole = clean[..., : height * k, : width * k]
-        return (
-            whole.unflatten(-2, (height, k)).unflatten(-1, (width, k)).transpose(-3, -2).flatten(-2)
-        )
+        blocks = whole.reshape(*clean.shape[:-2], height, k, width, k).transpose(-3, -2)
+        return blocks.flatten(-2)
 
     def reference(self, clean: Tensor) -> Tensor:
         """The mean of each block, (B, C, H // K, W // K)."""

@@ -5,9 +5,8 @@ NumPy's legacy generator seeded with 0, added in float and not clipped; the outp
 rounded to 8 bit; PSNR runs over RGB without a border crop and is averaged per image (convention A).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -54,7 +53,7 @@ PUBLISHED_SIGMAS = (15.0, 25.0, 50.0)
 class ImageScore:
     """One picture: PSNR in dB and SSIM of the 8-bit result against the 8-bit reference."""
 
-    file: str
+    name: str
     noisy_psnr_db: float
     psnr_db: float
     ssim: float
@@ -77,7 +76,7 @@ class Score:
 
 def evaluate(
     denoiser: Denoiser,
-    files: Sequence[Path],
+    pictures: Iterable[tuple[str, np.ndarray]],
     noise: Noise,
     *,
     file_step: bool = False,
@@ -87,21 +86,21 @@ def evaluate(
 
     Args:
         denoiser: what to score.
-        files: clean photos.
+        pictures: names and clean photos, uint8 or uint16 (H, W) or (H, W, 3).
         noise: what to add to them.
         file_step: clip and round the noisy input to 8 bit, as a file would be: another task,
             reported apart.
         self_ensemble: average over the 8 flips and rotations.
     """
-    for file in files:
-        clean = images.to_tensor(images.read(file).pixels)
+    for name, pixels in pictures:
+        clean = images.to_tensor(pixels)
         noisy = draw(noise, clean)
         reference = images.file_step(noise.reference(clean))
         shown = images.file_step(noisy)
         done = denoiser.run(shown if file_step else noisy, self_ensemble=self_ensemble)
         estimate = images.file_step(done.image)
         yield ImageScore(
-            file=file.name,
+            name=name,
             noisy_psnr_db=float(psnr_db(shown if file_step else noisy, reference)),
             psnr_db=float(psnr_db(estimate, reference)),
             ssim=ssim(images.to_uint8(estimate), images.to_uint8(reference)),

@@ -20,7 +20,7 @@ from n2n.metrics import psnr_mean_db
 from n2n.models import model_spec
 from n2n.models.initialization import INITIALIZATIONS
 from n2n.noise import LevelRange, Noise, parse
-from n2n.optimizers import CONTIGUOUS_ONLY, OPTIMIZERS, create_optimizer
+from n2n.optimizers import OPTIMIZERS, create_optimizer
 from n2n.randomness import keyed_rng, seeded_initialization
 from n2n.training import (
     Budget,
@@ -54,11 +54,14 @@ class TrainConfig:
     steps: int | None = None  # whichever of steps and seconds ends first; neither: until stopped
     seconds: float | None = None
     warmup_steps: int = 100
+    unit_gradient: bool = True  # each step's gradient at norm 1; needed without BatchNorm
     decay: float = 0.2  # the last part of the run, over which the rate falls to zero
     average: float = 0.9995  # of the weights, per step
     initialization: str = "default"
     targets: Targets = "noisy"
-    frozen: int | None = None  # None: fresh noise at every visit; n: the same n batches over and over
+    frozen: int | None = (
+        None  # None: fresh noise at every visit; n: the same n batches over and over
+    )
     file_step: bool = True  # half of the inputs clipped and rounded, as files are
     seed: int = 0
 
@@ -101,7 +104,7 @@ class Run:
         with seeded_initialization(config.seed):
             model = self.spec.build()
             INITIALIZATIONS[config.initialization](model)
-        self.model = model.to(self.placement.device, memory_format=self._memory_format)
+        self.model = model.to(self.placement.device)
         self.average = averaged_model(self.model, config.average)
         self.optimizer = create_optimizer(config.optimizer, self.model, config.rate)
         self.noise = parse(config.noise)
@@ -118,12 +121,6 @@ class Run:
         self.held_out = [_validation_crop(photo).to(self.placement.device) for photo in held_out]
         self.start, self.pixels = 0, 0
         self.budget = Budget(config.steps, config.seconds)
-
-    @property
-    def _memory_format(self) -> torch.memory_format:
-        """channels_last is what bf16 units like; LBFGS cannot take it."""
-        plain = self.placement.dtype == torch.float32 or self.config.optimizer in CONTIGUOUS_ONLY
-        return torch.contiguous_format if plain else torch.channels_last
 
     @property
     def gigapixels(self) -> float:
@@ -150,6 +147,7 @@ class Run:
             budget=self.budget,
             start=self.start,
             autocast=self.autocast(),
+            unit_gradient=config.unit_gradient,
         )
         steps = averaged(steps, self.average, self.model)
         steps = self._counted(steps)

@@ -2,24 +2,32 @@
 
 import argparse
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
-from n2n import shipped
+from n2n import images, shipped
 from n2n.cli.common import DONE, say
-from n2n.data import photo_files
-from n2n.denoiser import load
-from n2n.evaluation import evaluate, published, summarize
+from n2n.data import photo_files, samples
+from n2n.denoiser import Denoiser, load
+from n2n.evaluation import draw, evaluate, published, summarize
+from n2n.figures import side_by_side
+from n2n.metrics import psnr_db
 from n2n.noise import LevelRange, Noise, parse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="clean photos; its name names the data set"
+        "folder",
+        nargs="?",
+        type=Path,
+        metavar="FOLDER",
+        help="clean photos; its name names the data set (default: scikit-image's sample photos)",
     )
     parser.add_argument(
         "--noise",
@@ -46,54 +54,92 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--card", action="store_true", help="record the result in the shipped model's card"
     )
+    parser.add_argument(
+        "--figure", type=Path, metavar="PNG", help="draw the first photo noisy, denoised, clean"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object per row")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a row for each model and noise."""
-    files = photo_files(arguments.folder)[: arguments.limit]
-    data_set = arguments.folder.resolve().name
+    data_set, pictures = _pictures(arguments.folder, arguments.limit)
     if not arguments.json:
         print(
-            f"{data_set}: {len(files)} photos; PSNR in dB of the 8-bit output "
+            f"{data_set}: {len(pictures)} photos; PSNR in dB of the 8-bit output "
             "(A: mean per image, B: global)"
         )
     for text in arguments.noise:
-        noise = parse(text)
-        if isinstance(noise, LevelRange):
-            raise ValueError(f"evaluate takes one level at a time, got {text!r}")
+        noise = _one_level(text)
         for name in arguments.model:
-            row = _row(arguments, name, noise, text, files, data_set)
+            row = _row(arguments, load(name, device=arguments.device), noise, pictures)
+            row = {"data_set": data_set, "noise": text, "model": name, **row}
             print(json.dumps(row) if arguments.json else _line(row), flush=True)
             if arguments.card:
                 _record(name, row)
         if not arguments.json:
             for method, value in published(data_set, noise).items():
                 print(f"{text:>16}  {method:<12} {value:6.2f}  (published, clean targets)")
+    if arguments.figure is not None:
+        _draw(arguments, *pictures[0])
     return DONE
 
 
+def _one_level(text: str) -> Noise:
+    noise = parse(text)
+    if isinstance(noise, LevelRange):
+        raise ValueError(f"evaluate takes one level at a time, got {text!r}")
+    return noise
+
+
+class _Pictures(Sequence[tuple[str, np.ndarray]]):
+    """Names and pixels, read one at a time: a data set need not fit in memory."""
+
+    def __init__(self, names: Sequence[str], read: Callable[[str], np.ndarray]) -> None:
+        self._names, self._read = names, read
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, index: int) -> tuple[str, np.ndarray]:  # type: ignore[override]
+        return self._names[index], self._read(self._names[index])
+
+
+def _pictures(folder: Path | None, limit: int | None) -> tuple[str, _Pictures]:
+    """The name of the data set, and its pictures."""
+    if folder is None:
+        return "SAMPLES", _Pictures(samples.NAMES[:limit], samples.sample)
+    files = [str(file) for file in photo_files(folder)[:limit]]
+    return folder.resolve().name.upper(), _Pictures(files, lambda file: images.read(file).pixels)
+
+
 def _row(
-    arguments: argparse.Namespace,
-    name: str,
-    noise: Noise,
-    text: str,
-    files: list[Path],
-    data_set: str,
+    arguments: argparse.Namespace, denoiser: Denoiser, noise: Noise, pictures: _Pictures
 ) -> dict[str, Any]:
-    denoiser = load(name, device=arguments.device)
     options = {"file_step": arguments.file_step, "self_ensemble": arguments.self_ensemble}
-    scores = evaluate(denoiser, files, noise, **options)
-    score = summarize(
-        list(tqdm(scores, total=len(files), desc=f"{name} {text}", unit="photo", leave=False))
+    scores = evaluate(denoiser, pictures, noise, **options)
+    bar = tqdm(scores, total=len(pictures), desc=denoiser.name, unit="photo", leave=False)
+    score = summarize(list(bar))
+    return {"device": denoiser.placement.label, **options, **asdict(score)}
+
+
+def _draw(arguments: argparse.Namespace, name: str, pixels: np.ndarray) -> None:
+    """The first picture noisy, denoised by each model, and clean: 8 bit, as a file would be."""
+    noise = _one_level(arguments.noise[0])
+    clean = images.to_tensor(pixels)
+    noisy = images.file_step(draw(noise, clean))
+    reference = images.file_step(noise.reference(clean))
+    panels = {"noisy": noisy}
+    for model in arguments.model:
+        panels[model] = images.file_step(load(model, device=arguments.device)(noisy))
+    captions = [
+        (f"{caption}, {float(psnr_db(panel, reference)):.2f} dB", images.to_uint8(panel))
+        for caption, panel in panels.items()
+    ]
+    arguments.figure.parent.mkdir(parents=True, exist_ok=True)
+    side_by_side([*captions, ("clean", images.to_uint8(reference))]).savefig(
+        arguments.figure, dpi=130
     )
-    row = {
-        "data_set": data_set.upper(),
-        "noise": text,
-        "model": name,
-        "device": denoiser.placement.label,
-    }
-    return {**row, **options, **asdict(score)}
+    say(f"{arguments.figure}: {Path(name).name}, {arguments.noise[0]}")
 
 
 def _line(row: dict[str, Any]) -> str:

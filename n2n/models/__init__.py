@@ -59,7 +59,7 @@ class ModelSpec(NamedTuple):
 MODELS: dict[str, ModelSpec] = {
     "seed": ModelSpec("autoencoder", {"batchnorm": "published"}),
     "unet": ModelSpec("unet", {}),
-    "fast": ModelSpec("residual-unet", {"widths": [24, 48, 96, 192], "blocks": 1, "middle": 2}),
+    "fast": ModelSpec("residual-unet", {"widths": [32, 48, 64, 128], "blocks": 1, "middle": 2}),
     "best": ModelSpec("residual-unet", {"widths": [64, 128, 256], "blocks": 1, "middle": 2}),
 }
 

@@ -1,0 +1,6 @@
+"""Noise2Noise in the browser: `python app.py`. GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where."""
+
+from n2n.ui import build_app, launch_options
+
+if __name__ == "__main__":
+    build_app().launch(**launch_options())

@@ -1,0 +1,66 @@
+"""The web app: `build_app()` puts the tabs in order, `launch_options()` says how it is served."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from typing import Any
+
+import gradio as gr
+
+from n2n.devices import use_available_cores
+from n2n.ui import theme
+from n2n.ui.handlers import about
+from n2n.ui.limits import limits
+from n2n.ui.tabs import api, denoise, how_it_works
+
+PRUNE_EVERY_S, PRUNE_AFTER_S = 300, 1800  # files that Gradio keeps for the browser
+
+
+def build_app() -> gr.Blocks:
+    """Build the page. No network is loaded yet: that happens when the first visitor looks."""
+    _own_upload_folder()
+    use_available_cores()
+    with gr.Blocks(
+        title="Noise2Noise",
+        analytics_enabled=False,
+        delete_cache=(PRUNE_EVERY_S, PRUNE_AFTER_S),
+    ) as app:
+        gr.HTML(about.header(), padding=False)
+        with gr.Tab("Denoise"):
+            denoise_tab = denoise.layout()
+        with gr.Tab("How it works"):
+            how_it_works.layout()
+        gr.HTML(about.footer(), padding=False)
+        denoise.wire(denoise_tab, app)
+        api.wire(api.layout())
+    app.queue(max_size=limits().queue, default_concurrency_limit=1, api_open=False)
+    return app
+
+
+def launch_options() -> dict[str, Any]:
+    """Arguments of `launch()`. Host and port are Gradio's own: GRADIO_SERVER_NAME and _PORT."""
+    return {
+        "max_file_size": f"{limits().max_file_megabytes:g}mb",
+        "show_error": False,
+        "allowed_paths": [],
+        "run_history": False,
+        "enable_monitoring": False,
+        "state_session_capacity": 200,
+        "max_threads": 16,
+        "footer_links": ["api"],
+        "ssr_mode": False,
+        "mcp_server": False,
+        "share": False,
+        "theme": theme.theme(),
+        "css": theme.CSS,
+    }
+
+
+def _own_upload_folder() -> None:
+    """Uploads lie in a folder of this process alone, which goes when it ends."""
+    if "GRADIO_TEMP_DIR" in os.environ:
+        return
+    folder = tempfile.mkdtemp(prefix="n2n-uploads-")
+    os.environ["GRADIO_TEMP_DIR"] = folder
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)

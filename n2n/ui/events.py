@@ -1,0 +1,98 @@
+"""The translation layer between Gradio and handlers that do not know it.
+
+Every path that a page or a client names passes `checked_path`, here and once: Gradio 6.31 hands an
+unmarked {"path": "/any/file.png"} on as it came.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import ImageData
+from gradio.utils import get_upload_folder
+
+# Events that use a visitor's state: nobody else's business, and nothing that flashes.
+PRIVATE: dict[str, Any] = {
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "concurrency_limit": 4,
+}
+LATEST: dict[str, Any] = {**PRIVATE, "trigger_mode": "always_last"}
+# All events that run a network wait in one queue; the lock behind it holds for the rest.
+NETWORK: dict[str, Any] = {"concurrency_id": "network", "concurrency_limit": 1}
+
+
+def checked_path(path: str | None) -> Path:
+    """A path that lies below the folder Gradio stores uploads in, links followed.
+
+    Raises:
+        ValueError: it lies elsewhere, or no file came at all.
+    """
+    if not path:
+        raise ValueError("no file came with this: upload the picture as a file")
+    folder = Path(get_upload_folder()).resolve()
+    try:
+        found = Path(path).resolve()
+        inside = found.is_relative_to(folder) and found.is_file()
+    except (OSError, ValueError):  # a name too long, or with a zero byte
+        inside = False
+    if not inside:
+        raise ValueError("this path is not an upload: upload the picture as a file")
+    return found
+
+
+class Upload(gr.Image):
+    """A picture input that hands on the path of the file, checked and unopened.
+
+    gr.Image itself would decode the file first, wrongly for some kinds, and answer a broken one
+    with a line of its own.
+    """
+
+    is_template = True
+
+    # No __init__ of its own: Gradio reads the widget's properties off the signature.
+
+    def preprocess(self, payload: ImageData | None) -> str | None:
+        """The checked path."""
+        if payload is None:
+            return None
+        try:
+            return str(checked_path(payload.path))
+        except ValueError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+
+def upload(label: str, **options: Any) -> Upload:  # noqa: ANN401  gr.Image's own
+    """An `Upload`."""
+    return Upload(label=label, type="filepath", image_mode=None, format="png", **options)
+
+
+def handler(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Let `fn` stay ignorant of Gradio: its ValueErrors become one line, generators stay so."""
+    if inspect.isgeneratorfunction(fn):
+
+        @functools.wraps(fn)
+        def stream(*args: Any) -> Iterator[Any]:  # noqa: ANN401  whatever the handler takes
+            try:
+                yield from fn(*args)
+            except (ValueError, TypeError) as error:
+                raise gr.Error(_line(error), print_exception=False) from error
+
+        return stream
+
+    @functools.wraps(fn)
+    def call(*args: Any) -> Any:  # noqa: ANN401
+        try:
+            return fn(*args)
+        except (ValueError, TypeError) as error:
+            raise gr.Error(_line(error), print_exception=False) from error
+
+    return call
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text[:1].upper() + text[1:]

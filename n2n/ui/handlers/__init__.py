@@ -1,0 +1,1 @@
+"""What the page does, without Gradio: functions on arrays, numbers, strings and dataclasses."""

@@ -1,0 +1,135 @@
+"""The How it works tab: ten lines, a picture made on the spot, the models' cards, the limits."""
+
+import base64
+from html import escape
+from typing import Any
+
+import numpy as np
+
+import n2n
+from n2n import images, shipped
+from n2n.devices import place
+from n2n.noise import NOISES
+from n2n.ui.handlers import models, pictures
+from n2n.ui.limits import limits
+
+PICTURE_OF, CROP = "astronaut", (slice(10, 170), slice(150, 310))
+SIGMA, COPIES = 50, 64
+
+TEXT = """
+**Noise2Noise trains a denoiser without one clean picture.**
+
+Take two noisy pictures of the same thing. Give the first to a network and ask it for the second.
+It cannot succeed: the noise of the second is a fresh draw that nothing in the first foretells.
+The best that it can do is to answer with the mean of all the noisy pictures that might have come.
+Where the noise is zero on average, that mean is the clean picture.
+So the network learns to denoise, though it never saw a clean target; noisy targets only make
+its gradients noisier, and more pictures make up for that.
+What a network answers depends on the loss: the squared error gives the mean, the absolute error
+the median, which is right for noise that hits less than half of the pixels and spares the rest.
+
+Lehtinen et al., *Noise2Noise: Learning Image Restoration without Clean Data*, ICML 2018,
+[arXiv:1803.04189](https://arxiv.org/abs/1803.04189).
+"""
+
+
+def figure() -> str:
+    """Four pictures as HTML: two noisy draws, the mean of many, the clean one."""
+    clean = pictures.sample(PICTURE_OF).pixels[CROP]
+    noise = NOISES["gaussian"](SIGMA)  # type: ignore[call-arg]
+    draws = [pictures.add_noise(clean, noise, seed) for seed in range(COPIES)]
+    mean = np.rint(np.mean(draws, 0)).astype(np.uint8)
+    steps = (
+        (draws[0], "What the network sees", "noisy picture, the input"),
+        (draws[1], "What it is asked for", "another noisy picture, the target"),
+        (mean, f"The mean of {COPIES} such targets", "mean of many noisy pictures"),
+        (clean, "The clean picture, never shown to it", "clean picture"),
+    )
+    return "<div class='steps'>" + "".join(_step(*step) for step in steps) + "</div>"
+
+
+def model_table() -> str:
+    """The shipped models with what their cards say, as HTML."""
+    names = shipped.names()
+    if not names:
+        return "<p>No models are here: the folder of weights is empty.</p>"
+    cards = {name: shipped.card(name) for name in names}
+    tests = list(dict.fromkeys(test for card in cards.values() for test in card.get("psnr_db", {})))
+    head = ["Model", "Parameters", "Size", "Work per pixel", *(f"PSNR, {test}" for test in tests)]
+    cells = "".join(f"<th scope='col'>{escape(cell)}</th>" for cell in head)
+    body = "".join(_model_row(name, card, tests) for name, card in cards.items())
+    return (
+        "<div class='wide' tabindex='0' role='region' aria-label='Shipped models'>"
+        f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def limits_text() -> str:
+    """What this server and these models do not do, as Markdown."""
+    known = [
+        f"- **{name}**: {failure}"
+        for name in shipped.names()
+        for failure in shipped.card(name).get("known_failures", [])
+    ]
+    bounds = limits()
+    return "\n".join(
+        [
+            f"- Pictures up to {bounds.max_megapixels:g} megapixels and files up to "
+            f"{bounds.max_file_megabytes:g} MB: PNG, JPEG, WebP, GIF, BMP, TIFF. Nothing is resized.",
+            "- This page works at 8 bit. PSNR is of 8-bit pictures, over all pixels and channels.",
+            "- Pictures stay in this server's memory, and are dropped after "
+            f"{bounds.session_minutes:g} minutes without use.",
+            "- A denoiser guesses. Fine texture that noise has covered is smoothed or invented: "
+            "never read evidence off a denoised picture.",
+            "- The models know the noise that they were trained on. They remove little of another.",
+            *known,
+        ]
+    )
+
+
+def device_text() -> str:
+    """The device in use, and why."""
+    placement = place()
+    return f"{placement.label}. The device {placement.reason}."
+
+
+def header() -> str:
+    """The page's title line, as HTML."""
+    return (
+        "<header class='top'><div><h1>Noise2Noise</h1>"
+        "<p>Add noise to a picture, remove it again, and see how much came back: with networks that "
+        "learned from noisy pictures alone.</p></div>"
+        f"<span class='badge'>{escape(place().label)}</span></header>"
+    )
+
+
+def footer() -> str:
+    """Version and licence, as HTML."""
+    return f"<p class='foot'>n2n {escape(n2n.__version__)} · MIT licence</p>"
+
+
+def _model_row(name: str, card: dict[str, Any], tests: list[str]) -> str:
+    parameters = models.number(card.get("parameters"))
+    work = models.number(card.get("kmacs_per_pixel"))
+    found = [models.number(card.get("psnr_db", {}).get(test)) for test in tests]
+    cells = [
+        _known(parameters / 1e6, "{:.2f} million"),
+        models.file_size(name),
+        _known(work, "{:.0f} thousand multiply-adds"),
+        *(_known(value, "{:.2f} dB") for value in found),
+    ]
+    row = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+    return f"<tr><th scope='row'>{escape(name)}</th>{row}</tr>"
+
+
+def _known(value: float, form: str) -> str:
+    return form.format(value) if np.isfinite(value) else "–"
+
+
+def _step(pixels: pictures.Pixels, caption: str, alt: str) -> str:
+    data = base64.b64encode(images.png_bytes(np.ascontiguousarray(pixels))).decode()
+    height, width = pixels.shape[:2]
+    return (
+        f"<figure><img alt='{escape(alt)}' width='{width}' height='{height}' "
+        f"src='data:image/png;base64,{data}'><figcaption>{escape(caption)}</figcaption></figure>"
+    )

@@ -1,0 +1,281 @@
+"""The Denoise tab: pick a picture, make it noisy, denoise it, look at it, take it away."""
+
+import math
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from n2n import images
+from n2n.denoiser import Denoised
+from n2n.noise import NOISES, Noise, Parameter, create_noise
+from n2n.ui.handlers import models, network, numbers, pictures
+from n2n.ui.handlers.network import Finished, Progress
+from n2n.ui.handlers.pictures import Picture, Pixels
+from n2n.ui.handlers.quality import Quality, quality
+from n2n.ui.handlers.store import Result, Scene, store
+from n2n.ui.handlers.views import Look, Shown, crop_box, denoised_pixels, show
+from n2n.ui.limits import limits
+
+QUICK_MS = 1500  # a run below this follows every change by itself
+LARGE_MEGAPIXELS = 2.0  # above, the noise shows on a detail first and SSIM comes last
+PREVIEW_PX = 320
+ADD, ALREADY = "Add noise", "My photo is already noisy"
+PRESETS = {
+    "Phone at night": ("poisson-gaussian", 0.05, 0.001),
+    "Old scan": ("gaussian", 15.0),
+    "Few photons": ("poisson", 8.0),
+    "Missing pixels": ("missing-pixels", 0.3),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The noise that the page asks for; `second` counts for a noise of two numbers only."""
+
+    mode: str
+    noise: str
+    level: float
+    second: float
+    seed: float
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    """What changes on the page; None leaves a part as it is."""
+
+    shown: Shown | None = None
+    numbers: str | None = None
+    status: str | None = None
+    busy: bool | None = None
+    again: bool | None = None
+    notes: str | None = None
+    preview: Pixels | None = None
+    is_large: bool | None = None
+
+
+def new_visitor() -> str:
+    """An id that nobody can guess."""
+    return secrets.token_urlsafe(16)
+
+
+def parameters(noise: str) -> tuple[Parameter, ...]:
+    """The numbers that a noise has, its level first.
+
+    Raises:
+        ValueError: unknown noise.
+    """
+    if noise not in NOISES:
+        raise ValueError(f"unknown noise {noise!r}; choose one of {', '.join(NOISES)}")
+    return NOISES[noise].parameters
+
+
+def whole_seed(seed: float | None) -> int:
+    """The seed as an integer.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if seed is None or not math.isfinite(seed) or seed != int(seed):
+        raise ValueError(f"the seed must be a whole number, got {seed}")
+    return int(seed)
+
+
+def open_sample(visitor: str, name: str, settings: Settings, look: Look) -> Iterator[Update]:
+    """Take a sample photo. It is clean: noise is added whatever was chosen before."""
+    yield from _open(visitor, pictures.sample(name), name, settings, look)
+
+
+def open_file(visitor: str, path: str | None, settings: Settings, look: Look) -> Iterator[Update]:
+    """Take an uploaded file; its path was checked.
+
+    Raises:
+        ValueError: no file, or not a picture; what was there before stays.
+    """
+    if path is None:
+        raise ValueError("choose a picture first")
+    picture = pictures.read(path, limits().max_megapixels)
+    yield from _open(visitor, picture, "picture", settings, look)
+
+
+def _open(
+    visitor: str, picture: Picture, name: str, settings: Settings, look: Look
+) -> Iterator[Update]:
+    scene = store().put(visitor, _scene(picture, name, settings))
+    height, width = picture.pixels.shape[:2]
+    what = "grey" if picture.pixels.ndim == 2 else "colour"
+    facts = "; ".join([f"{name}: {width} × {height} px, {what}", *picture.notes])
+    yield replace(_noisy_update(scene, look), notes=facts, is_large=_is_large(scene))
+
+
+def redraw(visitor: str, settings: Settings, look: Look) -> Iterator[Update]:
+    """Add the noise anew; of a large picture first to the detail, which takes a moment only."""
+    scene = store().get(visitor)
+    if _is_large(scene):
+        yield Update(preview=_preview(scene.picture, settings, look))
+    scene = store().put(visitor, _scene(scene.picture, scene.name, settings))
+    yield _noisy_update(scene, look)
+
+
+def denoise_if_quick(visitor: str, model: str | None, look: Look) -> Iterator[Update]:
+    """Denoise unasked where that takes a moment only; else offer it."""
+    scene = store().get(visitor)
+    expected = None if model is None else models.milliseconds(model, scene.megapixels)
+    if model is None or models.is_slow(model) or (expected or 0) > QUICK_MS:
+        yield Update(status=_offer(model, expected), again=True)
+    elif expected is None and scene.megapixels > LARGE_MEGAPIXELS:
+        yield Update(status=_offer(model, expected), again=True)
+    else:
+        yield from denoise(visitor, model, look)
+
+
+def denoise(visitor: str, model: str | None, look: Look) -> Iterator[Update]:
+    """Denoise what is shown, telling how far it is; closing this stops it.
+
+    Raises:
+        ValueError: no picture, or no such model.
+    """
+    scene = store().get(visitor)
+    model = model or ""
+    started = time.monotonic()
+    for event in network.in_turn(lambda tell: _result(model, scene, tell)):
+        if isinstance(event, Progress):
+            yield Update(status=_waiting(model, scene, event, started), busy=True)
+            continue
+        assert isinstance(event.value, Result)
+        scene = replace(scene, result=event.value)
+        if store().update(visitor, scene):
+            yield from _finished(visitor, scene, look)
+        else:  # overtaken: the picture was changed meanwhile, and that shows already
+            yield Update(status="", busy=False)
+
+
+def render(visitor: str, look: Look, with_ssim: bool = True) -> Update:
+    """Look again, from the arrays that are kept: no network runs."""
+    scene = store().get(visitor)
+    denoised = denoised_pixels(scene, look.strength)
+    with_ssim = with_ssim or not _is_large(scene)
+    return Update(
+        shown=show(scene, look),
+        numbers=numbers.summary(scene, _after(scene, denoised, look.strength, with_ssim)),
+    )
+
+
+def full_size(visitor: str, which: str, strength: float) -> tuple[bytes, str]:
+    """A PNG file of the noisy, denoised or clean picture, pixel for pixel, and a name for it."""
+    scene = store().get(visitor)
+    found = {
+        "noisy": scene.noisy,
+        "denoised": denoised_pixels(scene, strength),
+        "clean": scene.reference,
+    }
+    pixels = found.get(which)
+    if pixels is None:
+        raise ValueError(f"there is no {which} picture yet; press Denoise, or add noise, first")
+    return images.png_bytes(pixels), f"{scene.name}-{which}.png"
+
+
+def noise_of(settings: Settings) -> Noise | None:
+    """The noise asked for; None where the picture came noisy.
+
+    Raises:
+        ValueError: unknown noise, or a level outside its range.
+    """
+    if settings.mode == ALREADY:
+        return None
+    levels = (settings.level, settings.second)[: len(parameters(settings.noise))]
+    return create_noise(settings.noise, *(math.nan if x is None else x for x in levels))
+
+
+def _scene(picture: Picture, name: str, settings: Settings) -> Scene:
+    noise = noise_of(settings)
+    if noise is None:
+        return Scene(picture, name, noisy=picture.pixels)
+    noisy = pictures.add_noise(picture.pixels, noise, whole_seed(settings.seed))
+    reference = pictures.reference(picture.pixels, noise)
+    if reference.shape == picture.pixels.shape and (reference == picture.pixels).all():
+        reference = picture.pixels  # one array in place of two equal ones
+    before = quality(noisy, reference, with_ssim=False)
+    return Scene(picture, name, noisy, reference, noise, before)
+
+
+def _preview(picture: Picture, settings: Settings, look: Look) -> Pixels:
+    """The detail of the noisy picture to be, from its own rows alone: the same pixels."""
+    noise = noise_of(settings)
+    if noise is None:
+        return picture.pixels[crop_box(picture.pixels, look, PREVIEW_PX)]
+    rows, _ = crop_box(picture.pixels, look, PREVIEW_PX)
+    shrink = getattr(noise, "block_px", 1)
+    small = slice(rows.start // shrink, max(rows.stop // shrink, rows.start // shrink + 1))
+    part = pictures.add_noise(picture.pixels, noise, whole_seed(settings.seed), only=small)
+    top = small.start - small.start // pictures.BAND_ROWS * pictures.BAND_ROWS
+    _, columns = crop_box(part, look, PREVIEW_PX)
+    return part[top : top + PREVIEW_PX, columns]
+
+
+def _noisy_update(scene: Scene, look: Look) -> Update:
+    return Update(
+        shown=show(scene, look), numbers=numbers.summary(scene, None), status="", again=False
+    )
+
+
+def _result(model: str, scene: Scene, tell: network.Tell) -> Result:
+    denoised: Denoised = network.denoise(model, scene.noisy, tell)
+    level = network.level(model, scene.noisy) if scene.reference is None else None
+    return Result(
+        estimate=denoised.image,
+        model=model,
+        milliseconds=denoised.milliseconds,
+        device=denoised.device,
+        notes=denoised.notes,
+        level=level,
+    )
+
+
+def _finished(visitor: str, scene: Scene, look: Look) -> Iterator[Update]:
+    """Show the result; of a large picture before its SSIM, which takes seconds."""
+    if _is_large(scene):
+        yield replace(render(visitor, look, with_ssim=False), status="Measuring SSIM", busy=True)
+    assert scene.result is not None
+    if scene.reference is not None:
+        before = quality(scene.noisy, scene.reference)
+        after = quality(scene.result.estimate, scene.reference)
+        store().update(
+            visitor, replace(scene, before=before, result=replace(scene.result, after=after))
+        )
+    yield replace(render(visitor, look), status="", busy=False, again=False)
+
+
+def _after(
+    scene: Scene, denoised: Pixels | None, strength: float, with_ssim: bool
+) -> Quality | None:
+    if scene.result is None or denoised is None or scene.reference is None:
+        return None
+    if strength == 100 and scene.result.after is not None:
+        return scene.result.after
+    return quality(denoised, scene.reference, with_ssim)
+
+
+def _is_large(scene: Scene) -> bool:
+    height, width = scene.picture.pixels.shape[:2]
+    return height * width > LARGE_MEGAPIXELS * 1e6
+
+
+def _offer(model: str | None, expected_ms: float | None) -> str:
+    if model is None:
+        return "There are no models here: the folder of weights is empty."
+    if expected_ms is None:
+        return f"Press Denoise to run {model}."
+    return f"Press Denoise to run {model}: about {models.duration(expected_ms / 1000)} here."
+
+
+def _waiting(model: str, scene: Scene, event: Progress | Finished, started: float) -> str:
+    part = event.part if isinstance(event, Progress) else 1.0
+    if part is None:
+        return "Waiting for a turn: another picture is being denoised."
+    if part > 0.02:
+        left = network.seconds_left(started, part)
+        return f"Denoising with {model}: {100 * part:.0f} %, about {models.duration(left)} left."
+    expected = models.milliseconds(model, scene.megapixels)
+    about = "" if expected is None else f", about {models.duration(expected / 1000)}"
+    return f"Denoising {scene.megapixels:.2f} MP with {model}{about}."

@@ -1,0 +1,153 @@
+"""Networks, one at a time in this process: whoever asks waits for a turn, sees progress, may stop."""
+
+import contextvars
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from torch import Tensor
+
+import n2n
+from n2n import noise_level
+from n2n.denoiser import Denoised, Denoiser
+from n2n.noise_level import NoiseLevel
+from n2n.ui.handlers.pictures import Pixels, as_tensor, middle
+
+LEVEL_MEGAPIXELS = 1.0  # the noise level is read off at most this much
+Tell = Callable[[float], None]
+
+_turn = threading.Lock()
+_ms_per_megapixel: dict[str, float] = {}  # what this machine was last measured to take
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The part done, 0 to 1; None while waiting for a turn."""
+
+    part: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """What the job returned."""
+
+    value: object
+
+
+class _StoppedError(Exception):
+    """The one who asked has gone."""
+
+
+def in_turn(job: Callable[[Tell], object]) -> Iterator[Progress | Finished]:
+    """Run a job when no other runs, telling at least twice a second how far it is.
+
+    The job runs in a thread, since a network cannot yield. Closing this generator stops the job at
+    its next `tell`; until then its turn lasts, so that never two networks run at once.
+    """
+    stop = threading.Event()
+    events: queue.SimpleQueue[Progress | Finished | BaseException] = queue.SimpleQueue()
+
+    def tell(part: float) -> None:
+        if stop.is_set():
+            raise _StoppedError
+        events.put(Progress(part))
+
+    def work() -> None:
+        try:
+            while not _turn.acquire(timeout=0.2):
+                if stop.is_set():
+                    return
+            try:
+                tell(0.0)
+                events.put(Finished(job(tell)))
+            finally:
+                _turn.release()
+        except _StoppedError:
+            pass
+        except BaseException as error:  # noqa: BLE001  it is raised again where the result is awaited
+            events.put(error)
+
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(work,), daemon=True, name="network").start()
+    try:
+        yield from _until_finished(events)
+    finally:
+        stop.set()
+
+
+def _until_finished(
+    events: "queue.SimpleQueue[Progress | Finished | BaseException]",
+) -> Iterator[Progress | Finished]:
+    latest = Progress(None)
+    while True:
+        try:
+            event = events.get(timeout=0.5)
+        except queue.Empty:
+            event = latest
+        if isinstance(event, BaseException):
+            raise event
+        yield event
+        if isinstance(event, Finished):
+            return
+        latest = event
+
+
+def result_of(events: Iterator[Progress | Finished]) -> object:
+    """Wait for the end of a job."""
+    last: Progress | Finished | None = None
+    for last in events:
+        pass
+    assert isinstance(last, Finished)
+    return last.value
+
+
+def load(model: str) -> Denoiser:
+    """A shipped model, by its name alone: a visitor names no files.
+
+    Raises:
+        ValueError: it is not shipped.
+    """
+    shipped = n2n.shipped_models()
+    if not shipped:
+        raise ValueError("this server has no models: its folder of weights is empty")
+    if model not in shipped:
+        raise ValueError(f"unknown model {model!r}; choose one of {', '.join(shipped)}")
+    return n2n.load(model)
+
+
+def default_model() -> str | None:
+    """The first shipped model; None where no weights are."""
+    return next(iter(n2n.shipped_models()), None)
+
+
+def denoise(model: str, noisy: Pixels, tell: Tell = lambda part: None) -> Denoised:
+    """Denoise and remember how fast it was. Call it `in_turn`."""
+    denoised = load(model).run(noisy, progress=tell)
+    _ms_per_megapixel[model] = denoised.milliseconds / denoised.megapixels
+    return denoised
+
+
+def level(model: str, noisy: Pixels) -> NoiseLevel:
+    """The noise found in the middle of a picture, and the PSNR to expect. Call it `in_turn`."""
+    denoiser = load(model)
+    part = as_tensor(middle(noisy, LEVEL_MEGAPIXELS))
+
+    def grey(one: Tensor) -> Tensor:
+        # A grey picture has one noise, not three: the network as a function of one channel.
+        estimate: Tensor = denoiser(one.expand(-1, 3, -1, -1))
+        return estimate.mean(1, keepdim=True)
+
+    return noise_level.estimate(denoiser if noisy.ndim == 3 else grey, part)  # type: ignore[arg-type]
+
+
+def milliseconds(model: str, megapixels: float) -> float | None:
+    """How long a model will take here, from its last run; None before the first."""
+    known = _ms_per_megapixel.get(model)
+    return None if known is None else known * megapixels
+
+
+def seconds_left(started: float, part: float) -> float:
+    """Of work that began at `started` (time.monotonic) and is done by `part`, which is not 0."""
+    return (time.monotonic() - started) * (1 - part) / part

@@ -1,0 +1,167 @@
+"""The four looks at a result: arrays to show and the words beside them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from n2n.ui.handlers.pictures import Pixels, mixed, shrunk
+from n2n.ui.handlers.store import Scene
+
+VIEWS = ("Slider", "Side by side", "Detail", "Difference")
+LEFT, REMOVED = "what is left: |denoised - clean|", "what was removed: noisy - denoised"
+LONGEST_PX = 1600  # of a picture that is shown whole
+MAP_PX = 480
+DETAIL_PX, DETAIL_SCALE = 80, 4
+MARK = (79, 70, 229)  # the page's indigo
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the visitor looks: which view, at what strength, where, which difference.
+
+    Attributes:
+        view: one of VIEWS.
+        strength: in percent.
+        across, down: the middle of the detail, in percent of the width and height.
+        difference: LEFT or REMOVED.
+    """
+
+    view: str = VIEWS[0]
+    strength: float = 100
+    across: float = 50
+    down: float = 50
+    difference: str = LEFT
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """One view: its pictures (None for an empty place), a caption for each, and a line below."""
+
+    view: str
+    pictures: tuple[Pixels | None, ...]
+    captions: tuple[str, ...]
+    note: str
+
+
+def show(scene: Scene, look: Look) -> Shown:
+    """The view that is open."""
+    denoised = denoised_pixels(scene, look.strength)
+    views = {
+        "Slider": _slider,
+        "Side by side": _side_by_side,
+        "Detail": _detail,
+        "Difference": _difference,
+    }
+    if look.view not in views:
+        raise ValueError(f"unknown view {look.view!r}; choose one of {', '.join(VIEWS)}")
+    return views[look.view](scene, denoised, look)
+
+
+def denoised_pixels(scene: Scene, strength: float) -> Pixels | None:
+    """The denoised picture at `strength` percent, at full size; None before the first run."""
+    if scene.result is None:
+        return None
+    if not 0 <= strength <= 100:
+        raise ValueError(f"strength lies between 0 and 100 %, got {strength:g}")
+    return mixed(scene.noisy, scene.result.estimate, strength / 100)
+
+
+def crop_box(pixels: Pixels, look: Look, side: int = DETAIL_PX) -> tuple[slice, slice]:
+    """Rows and columns of a square of `side` px around the visitor's place, inside the picture."""
+    height, width = pixels.shape[:2]
+    return _around(height, look.down, side), _around(width, look.across, side)
+
+
+def enlarged(pixels: Pixels, scale: int = DETAIL_SCALE) -> Pixels:
+    """Each pixel as a square of `scale` px."""
+    return pixels.repeat(scale, 0).repeat(scale, 1)
+
+
+def map_shape(scene: Scene) -> tuple[int, int]:
+    """Height and width of the little map that the detail is picked on."""
+    height, width = shrunk(scene.noisy, MAP_PX).shape[:2]
+    return height, width
+
+
+def _slider(scene: Scene, denoised: Pixels | None, look: Look) -> Shown:
+    noisy = shrunk(scene.noisy, LONGEST_PX)
+    right = noisy if denoised is None else shrunk(denoised, LONGEST_PX)
+    names = ("Noisy", "not denoised yet" if denoised is None else "denoised")
+    return Shown(look.view, (noisy, right), names, _size_note(scene))
+
+
+def _side_by_side(scene: Scene, denoised: Pixels | None, look: Look) -> Shown:
+    pictures = tuple(
+        None if pixels is None else shrunk(pixels, LONGEST_PX)
+        for pixels in (scene.noisy, denoised, scene.reference)
+    )
+    return Shown(look.view, pictures, ("Noisy", "Denoised", "Clean"), _size_note(scene))
+
+
+def _detail(scene: Scene, denoised: Pixels | None, look: Look) -> Shown:
+    box = crop_box(scene.noisy, look)
+    crops = tuple(
+        None if pixels is None else enlarged(pixels[box])
+        for pixels in (scene.noisy, denoised, scene.reference)
+    )
+    rows, columns = box
+    note = (
+        f"{columns.stop - columns.start} × {rows.stop - rows.start} px at {DETAIL_SCALE} times their "
+        "size, without smoothing. Click on the small picture, or use the sliders, to move."
+    )
+    whole = scene.noisy if denoised is None else denoised
+    captions = ("Where", "Noisy", "Denoised", "Clean")
+    return Shown(look.view, (_marked(whole, box), *crops), captions, note)
+
+
+def _difference(scene: Scene, denoised: Pixels | None, look: Look) -> Shown:
+    if denoised is None:
+        return Shown(look.view, (None,), ("Difference",), "There is nothing to compare yet.")
+    rows, columns = crop_box(scene.noisy, look, LONGEST_PX)
+    estimate = denoised[rows, columns].astype(np.int16)
+    if look.difference == LEFT and scene.reference is not None:
+        difference = np.abs(estimate - scene.reference[rows, columns])
+        zero, caption, meaning = 0, "|denoised - clean|", "black is no error"
+    else:
+        difference = scene.noisy[rows, columns] - estimate
+        zero, caption, meaning = 128, "Removed: noisy - denoised", "grey is no change"
+    gain = _gain(difference, 255 - zero)
+    picture = np.clip(zero + gain * difference, 0, 255).astype(np.uint8)
+    note = f"Contrast × {gain}; {meaning}."
+    if picture.shape != scene.noisy.shape:
+        note += f" The part of {picture.shape[1]} × {picture.shape[0]} px around the detail."
+    return Shown(look.view, (picture,), (caption,), note)
+
+
+def _gain(difference: np.ndarray, room: int) -> int:
+    """The largest power of two, up to 16, at which 99 % of the values keep their place."""
+    reach = float(np.percentile(np.abs(difference[::3, ::3]), 99))
+    return next((gain for gain in (16, 8, 4, 2) if gain * reach <= room), 1)
+
+
+def _marked(pixels: Pixels, box: tuple[slice, slice]) -> Pixels:
+    small = shrunk(pixels, MAP_PX)
+    scale = small.shape[1] / pixels.shape[1]
+    picture = Image.fromarray(small).convert("RGB")
+    rows, columns = box
+    corners = [scale * edge for edge in (columns.start, rows.start, columns.stop, rows.stop)]
+    pen = ImageDraw.Draw(picture)
+    pen.rectangle([round(edge) for edge in corners], outline=(255, 255, 255), width=4)
+    pen.rectangle([round(edge) for edge in corners], outline=MARK, width=2)
+    return np.asarray(picture)
+
+
+def _around(length: int, percent: float, side: int) -> slice:
+    side = min(side, length)
+    start = min(max(round(length * percent / 100 - side / 2), 0), length - side)
+    return slice(start, start + side)
+
+
+def _size_note(scene: Scene) -> str:
+    height, width = scene.noisy.shape[:2]
+    percent = 100 * LONGEST_PX / max(height, width)
+    size = f"{width} × {height} px"
+    if percent >= 100:
+        return f"{size}, shown whole."
+    return f"{size}, shown at {percent:.0f} %, where noise looks weaker; Detail has exact pixels."

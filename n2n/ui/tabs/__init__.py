@@ -1,0 +1,1 @@
+"""One tab a file: `layout()` builds widgets, `wire()` binds their events."""

@@ -1,0 +1,283 @@
+"""The Denoise tab: both sides side by side, and their events."""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
+
+from n2n.ui.events import LATEST, NETWORK, PRIVATE, handler
+from n2n.ui.handlers import compare, denoise, models
+from n2n.ui.handlers.denoise import ADD, PRESETS, Settings, Update
+from n2n.ui.handlers.store import store
+from n2n.ui.handlers.views import VIEWS, Look, map_shape
+from n2n.ui.tabs import denoise_controls as controls
+from n2n.ui.tabs import denoise_result as result
+from n2n.ui.theme import PRESS_DOWNLOAD
+
+FIRST_SAMPLE = "chelsea"
+MOST_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class DenoiseTab:
+    """The widgets, and a visitor's two small values: an id for the store, and the open view."""
+
+    visitor: gr.State
+    view: gr.State
+    picture: controls.PictureControls
+    noise: controls.NoiseControls
+    run: controls.DenoiseControls
+    result: result.Result
+
+    @property
+    def settings(self) -> list[gr.components.Component]:
+        """The fields of `Settings`, in order."""
+        noise = self.noise
+        return [noise.mode, noise.noise, noise.level, noise.second, noise.seed]
+
+    @property
+    def look(self) -> list[gr.components.Component]:
+        """The fields of `Look`, in order."""
+        shown = self.result
+        return [self.view, shown.strength, shown.across, shown.down, shown.kind]
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """What `updates` speaks of, in its order."""
+        run = self.run
+        return [
+            *self.result.views, self.result.numbers, run.status, run.stop, run.start,
+            self.picture.notes, self.noise.preview,
+        ]  # fmt: skip
+
+    def updates(self, update: Update) -> list[Any]:
+        """Gradio's updates of `outputs`; what the update leaves open stays."""
+        again = update.again
+        start = gr.skip()
+        if again is not None:
+            text = "Denoise again" if again else "Denoise"
+            start = gr.Button(text, elem_classes="again" if again else "")
+        return [
+            *self.result.updates(update.shown),
+            _or_skip(update.numbers),
+            _or_skip(update.status),
+            gr.skip() if update.busy is None else gr.Button(visible=update.busy),
+            start,
+            _or_skip(update.notes),
+            _preview(update),
+        ]
+
+
+def layout() -> DenoiseTab:
+    """Controls to the left, the result to the right; below each other where it is narrow."""
+    visitor = gr.State("", delete_callback=store().drop)
+    view = gr.State(VIEWS[0])
+    with gr.Row():
+        with gr.Column(scale=1, min_width=320):
+            picture, noise, run = controls.picture(), controls.noise(), controls.denoise()
+        with gr.Column(scale=2, min_width=320):
+            shown = result.layout()
+    return DenoiseTab(visitor, view, picture, noise, run, shown)
+
+
+def wire(tab: DenoiseTab, app: gr.Blocks) -> None:
+    """Bind all events; those that use the visitor's state are private."""
+    everything = [tab.visitor, *tab.settings, *tab.look]
+
+    def and_denoise(event: Any) -> None:  # noqa: ANN401  Gradio's Dependency
+        """Denoise after a change, where that is quick; the newest change wins."""
+        event.success(
+            handler(_run(tab, denoise.denoise_if_quick)),
+            [tab.visitor, tab.run.model, *tab.look],
+            tab.outputs,
+            **LATEST | NETWORK,
+        )
+
+    opened = app.load(denoise.new_visitor, None, tab.visitor, **PRIVATE).then(
+        handler(_opening(tab)), everything, tab.outputs, **PRIVATE
+    )
+    and_denoise(opened)
+    _wire_picture(tab, everything, and_denoise)
+    _wire_noise(tab, everything, and_denoise)
+    _wire_run(tab, and_denoise)
+    _wire_look(tab)
+    _wire_downloads(tab)
+    _wire_compare(tab)
+
+
+AndDenoise = Callable[[Any], None]
+
+
+def _wire_picture(tab: DenoiseTab, everything: list[Any], and_denoise: AndDenoise) -> None:
+    def upload(path: str | None, visitor: str, *values: Any) -> Iterator[list[Any]]:  # noqa: ANN401
+        updates = denoise.open_file(visitor, path, *_split(values))
+        yield from map(tab.updates, updates)
+
+    def take(event: gr.SelectData, visitor: str, *values: Any) -> Iterator[list[Any]]:  # noqa: ANN401
+        name = denoise.pictures.samples.NAMES[int(event.index)]
+        settings, look = _split(values)
+        yield from map(tab.updates, denoise.open_sample(visitor, name, settings, look))
+
+    uploaded = tab.picture.upload.upload(
+        handler(upload), [tab.picture.upload, *everything], tab.outputs, **PRIVATE
+    )
+    and_denoise(uploaded)
+    taken = tab.picture.samples.select(
+        lambda: (None, controls.ADD, gr.Column(visible=True)),
+        None,
+        [tab.picture.upload, tab.noise.mode, tab.noise.adding],
+        **PRIVATE,
+    )
+    del taken
+    and_denoise(tab.picture.samples.select(handler(take), everything, tab.outputs, **PRIVATE))
+
+
+def _wire_noise(tab: DenoiseTab, everything: list[Any], and_denoise: AndDenoise) -> None:
+    noise = tab.noise
+
+    def redraw(visitor: str, *values: Any) -> Iterator[list[Any]]:  # noqa: ANN401
+        yield from map(tab.updates, denoise.redraw(visitor, *_split(values)))
+
+    def again(event: Any) -> None:  # noqa: ANN401
+        and_denoise(event.success(handler(redraw), everything, tab.outputs, **LATEST))
+
+    for control in (noise.level, noise.second, noise.seed):
+        and_denoise(control.input(handler(redraw), everything, tab.outputs, **LATEST))
+    sliders = [noise.level, noise.second]
+    again(noise.noise.input(handler(_sliders), noise.noise, sliders, **PRIVATE))
+    again(
+        noise.mode.input(
+            lambda mode: gr.Column(visible=mode == ADD), noise.mode, noise.adding, **PRIVATE
+        )
+    )
+    again(noise.new_seed.click(lambda: random.randint(1, MOST_SEED), None, noise.seed, **PRIVATE))
+    for name, button in noise.presets.items():
+        kind, *levels = PRESETS[name]
+
+        def choose(kind: str = str(kind), levels: list[Any] = levels) -> list[Any]:
+            return [kind, *_sliders(kind, *levels)]
+
+        again(button.click(choose, None, [noise.noise, *sliders], **PRIVATE))
+
+
+def _wire_run(tab: DenoiseTab, and_denoise: AndDenoise) -> None:
+    run = tab.run
+    started = run.start.click(
+        handler(_run(tab, denoise.denoise)),
+        [tab.visitor, run.model, *tab.look],
+        tab.outputs,
+        **PRIVATE | NETWORK,
+    )
+    started.then(lambda: gr.Dropdown(models.menu()), None, run.model, **PRIVATE)
+    and_denoise(run.model.input(lambda: None, None, None, **PRIVATE))
+    run.stop.click(
+        lambda: tab.updates(Update(status="Stopped.", busy=False, again=True)),
+        None,
+        tab.outputs,
+        cancels=[started],
+        **PRIVATE,
+    )
+
+
+def _wire_look(tab: DenoiseTab) -> None:
+    shown = tab.result
+    inputs = [tab.visitor, *tab.look]
+
+    def render(visitor: str, *look: Any) -> list[Any]:  # noqa: ANN401
+        return tab.updates(denoise.render(visitor, Look(*look), with_ssim=False))
+
+    def render_all(visitor: str, *look: Any) -> list[Any]:  # noqa: ANN401
+        return tab.updates(denoise.render(visitor, Look(*look)))
+
+    for control in (shown.strength, shown.across, shown.down, shown.kind):
+        control.input(handler(render), inputs, tab.outputs, **LATEST)
+    shown.strength.release(handler(render_all), inputs, tab.outputs, **LATEST)
+    for name, one in zip(VIEWS, shown.tabs, strict=True):
+        one.select(lambda name=name: name, None, tab.view, **PRIVATE).then(
+            handler(render), inputs, tab.outputs, **LATEST
+        )
+
+    def move(event: gr.SelectData, visitor: str) -> tuple[float, float]:
+        height, width = map_shape(store().get(visitor))
+        x, y = event.index
+        return round(100 * x / width, 1), round(100 * y / height, 1)
+
+    places = [shown.across, shown.down]
+    shown.detail[0].select(handler(move), tab.visitor, places, **PRIVATE).success(
+        handler(render), inputs, tab.outputs, **LATEST
+    )
+
+
+def _wire_downloads(tab: DenoiseTab) -> None:
+    for name, button in tab.result.downloads.items():
+
+        def write(visitor: str, strength: float, name: str = name) -> str:
+            data, file_name = denoise.full_size(visitor, name, strength)
+            return save_bytes_to_cache(data, file_name, get_upload_folder())
+
+        inputs = [tab.visitor, tab.result.strength]
+        button.click(handler(write), inputs, tab.result.file, **PRIVATE).success(
+            None, None, None, js=PRESS_DOWNLOAD
+        )
+
+
+def _wire_compare(tab: DenoiseTab) -> None:
+    shown = tab.result
+
+    def run(visitor: str, *look: Any) -> Iterator[list[Any]]:  # noqa: ANN401
+        for table, status in compare.compare(visitor, Look(*look)):
+            yield [table, status, gr.Button(visible=bool(status))]
+
+    outputs = [shown.table, shown.comparing, shown.stop_comparing]
+    started = shown.compare.click(
+        handler(run), [tab.visitor, *tab.look], outputs, **PRIVATE | NETWORK
+    )
+    shown.stop_comparing.click(
+        lambda: ("Stopped.", gr.Button(visible=False)),
+        None,
+        outputs[1:],
+        cancels=[started],
+        **PRIVATE,
+    )
+
+
+def _run(tab: DenoiseTab, run: Callable[..., Iterator[Update]]) -> Callable[..., Any]:
+    def stream(visitor: str, model: str | None, *look: Any) -> Iterator[list[Any]]:  # noqa: ANN401
+        yield from map(tab.updates, run(visitor, model, Look(*look)))
+
+    return stream
+
+
+def _opening(tab: DenoiseTab) -> Callable[..., Any]:
+    def opening(visitor: str, *values: Any) -> Iterator[list[Any]]:  # noqa: ANN401
+        settings, look = _split(values)
+        yield from map(tab.updates, denoise.open_sample(visitor, FIRST_SAMPLE, settings, look))
+
+    return opening
+
+
+def _split(values: tuple[Any, ...]) -> tuple[Settings, Look]:
+    return Settings(*values[:5]), Look(*values[5:])
+
+
+def _sliders(kind: str, *levels: float) -> list[gr.Slider]:
+    """Sliders for the numbers that a noise has, at their defaults or at `levels`."""
+    first, *others = denoise.parameters(kind)
+    values = [*levels, None, None]
+    if not others:
+        return [controls.slider(first, values[0]), gr.Slider(visible=False)]
+    return [controls.slider(first, values[0]), controls.slider(others[0], values[1])]
+
+
+def _preview(update: Update) -> Any:  # noqa: ANN401  an update of Gradio's
+    if update.is_large is not None:
+        return gr.Image(value=None, visible=update.is_large)
+    return gr.skip() if update.preview is None else update.preview
+
+
+def _or_skip(value: str | None) -> Any:  # noqa: ANN401
+    return gr.skip() if value is None else value

@@ -1,0 +1,116 @@
+"""The right side of the Denoise tab: views, numbers, strength, download, comparison."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from n2n.ui.handlers.views import DETAIL_PX, DETAIL_SCALE, LEFT, REMOVED, VIEWS, Shown
+
+
+@dataclass(frozen=True)
+class Result:
+    """All that shows a result. `tabs` and `pictures` are in the order of VIEWS."""
+
+    tabs: tuple[gr.Tab, ...]
+    slider: gr.ImageSlider
+    beside: tuple[gr.Image, ...]
+    detail: tuple[gr.Image, ...]
+    across: gr.Slider
+    down: gr.Slider
+    difference: gr.Image
+    kind: gr.Radio
+    note: gr.Markdown
+    numbers: gr.HTML
+    strength: gr.Slider
+    downloads: dict[str, gr.Button]
+    file: gr.DownloadButton
+    compare: gr.Button
+    stop_comparing: gr.Button
+    comparing: gr.Markdown
+    table: gr.HTML
+
+    @property
+    def views(self) -> list[gr.components.Component]:
+        """What `updates` speaks of, in its order."""
+        return [self.slider, *self.beside, *self.detail, self.difference, self.note]
+
+    def updates(self, shown: Shown | None) -> list[Any]:
+        """Gradio's updates of `views`: the open view is filled, the others stay."""
+        if shown is None:
+            return [gr.skip()] * len(self.views)
+        parts: dict[str, list[Any]] = {
+            VIEWS[0]: [gr.skip()],
+            VIEWS[1]: [gr.skip()] * len(self.beside),
+            VIEWS[2]: [gr.skip()] * len(self.detail),
+            VIEWS[3]: [gr.skip()],
+        }
+        if shown.view == VIEWS[0]:
+            label = " | ".join(shown.captions)
+            parts[VIEWS[0]] = [gr.ImageSlider(value=shown.pictures, label=label)]
+        else:
+            pairs = zip(shown.pictures, shown.captions, strict=True)
+            parts[shown.view] = [gr.Image(value=p, label=c) for p, c in pairs]
+        return [*(update for part in parts.values() for update in part), shown.note]
+
+
+def layout() -> Result:
+    """Build it from top to bottom."""
+    gr.HTML("<h2 class='heading'>Result</h2>", padding=False)
+    with gr.Tabs():
+        with gr.Tab(VIEWS[0]) as slider_tab:
+            slider = gr.ImageSlider(
+                label="Noisy | denoised", format="png", buttons=[], max_height=640, height=560
+            )
+        with gr.Tab(VIEWS[1]) as beside_tab, gr.Row():
+            beside = tuple(_picture(name) for name in ("Noisy", "Denoised", "Clean"))
+        with gr.Tab(VIEWS[2]) as detail_tab:
+            detail, across, down = _detail()
+        with gr.Tab(VIEWS[3]) as difference_tab:
+            kind = gr.Radio([LEFT, REMOVED], value=LEFT, label="Difference")
+            difference = _picture("Difference")
+    note = gr.Markdown(elem_classes="line")
+    numbers = gr.HTML(padding=False)
+    strength = gr.Slider(
+        0, 100, value=100, step=1, label="Strength (%)", info="0: the noisy picture · 100: denoised"
+    )
+    with gr.Row():
+        names = ("denoised", "noisy", "clean")
+        downloads = {n: gr.Button(f"Download {n} PNG", size="md", min_width=160) for n in names}
+    file = gr.DownloadButton("File", visible="hidden", elem_id="download-file")
+    with gr.Row():
+        compare = gr.Button("Compare models", size="md")
+        stop_comparing = gr.Button("Stop comparing", variant="stop", size="md", visible=False)
+    comparing = gr.Markdown(elem_classes="line")
+    table = gr.HTML(padding=False)
+    tabs = (slider_tab, beside_tab, detail_tab, difference_tab)
+    return Result(
+        tabs, slider, beside, detail, across, down, difference, kind, note, numbers, strength,
+        downloads, file, compare, stop_comparing, comparing, table,
+    )  # fmt: skip
+
+
+def _detail() -> tuple[tuple[gr.Image, ...], gr.Slider, gr.Slider]:
+    """A map to click on, two sliders that do the same, and the three crops."""
+    with gr.Row():
+        with gr.Column(scale=1, min_width=260):
+            chart = _picture("Where", height=220)
+        with gr.Column(scale=1, min_width=260):
+            across = gr.Slider(0, 100, value=50, step=0.5, label="Across (%)")
+            down = gr.Slider(0, 100, value=50, step=0.5, label="Down (%)")
+    with gr.Row():
+        side = DETAIL_PX * DETAIL_SCALE
+        crops = [_picture(name, min_width=240, height=side) for name in ("Noisy", "Denoised", "Clean")]
+    return (chart, *crops), across, down
+
+
+def _picture(name: str, **options: Any) -> gr.Image:  # noqa: ANN401  gr.Image's own
+    return gr.Image(
+        label=name,
+        format="png",
+        buttons=["fullscreen"],
+        interactive=False,
+        elem_classes="exact",
+        alt_text=f"{name} picture",
+        **options,
+    )

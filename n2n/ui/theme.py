@@ -1,0 +1,63 @@
+"""Indigo, light and dark, with contrasts that pass axe; and the little that Gradio has no widget for."""
+
+import gradio as gr
+
+FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif"]
+
+CSS = """
+.gradio-container { max-width: 1500px !important; margin: 0 auto; font-size: 16px; }
+.top { display: flex; flex-wrap: wrap; gap: 8px 24px; align-items: center;
+       justify-content: space-between; padding: 4px 2px; }
+.top h1 { font-size: 28px; font-weight: 700; margin: 0; letter-spacing: -0.02em; }
+.top p { margin: 2px 0 0; color: var(--body-text-color-subdued); font-size: 15px; }
+.badge { border: 1px solid var(--border-color-primary); border-radius: 999px; font-size: 14px;
+         padding: 4px 12px; white-space: nowrap; background: var(--background-fill-secondary); }
+.foot { color: var(--body-text-color-subdued); font-size: 14px; text-align: center; margin: 8px 0 0; }
+.heading { margin: 0; font-size: 17px; font-weight: 600; }
+.exact img { image-rendering: pixelated; }
+.line p { font-size: 15px; margin: 0; }
+.status { min-height: 24px; }
+.presets { gap: 8px; }
+.presets button { min-width: 120px; }
+.numbers dl { display: flex; flex-wrap: wrap; gap: 8px 40px; margin: 4px 0; }
+.numbers dt { font-size: 14px; color: var(--body-text-color-subdued); }
+.numbers dd { font-size: 26px; font-weight: 650; margin: 0; font-variant-numeric: tabular-nums; }
+.numbers p { margin: 4px 0; font-size: 16px; }
+.numbers .big { font-size: 20px; font-weight: 600; }
+.numbers .how { font-size: 14px; color: var(--body-text-color-subdued); }
+.compare, .wide table { border-collapse: collapse; width: 100%; font-size: 15px;
+                        font-variant-numeric: tabular-nums; }
+.compare th, .compare td, .wide th, .wide td { text-align: left; padding: 6px 12px 6px 4px;
+  border-bottom: 1px solid var(--border-color-primary); }
+.compare img { image-rendering: pixelated; border-radius: 4px; max-width: none; }
+.wide { overflow-x: auto; }
+.steps { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 16px; }
+.steps figure { margin: 0; }
+.steps img { width: 100%; height: auto; border-radius: 6px; image-rendering: pixelated; }
+.steps figcaption { font-size: 14px; margin-top: 4px; }
+.prose { font-size: 16px; }
+@media (prefers-reduced-motion: no-preference) {
+  .again { animation: again 1.6s ease-in-out infinite; }
+  @keyframes again { 50% { box-shadow: 0 0 0 5px rgb(99 102 241 / 35%); } }
+}
+"""
+
+# A hidden download button gets its file from the server and is pressed once the page has it.
+PRESS_DOWNLOAD = """() => setTimeout(
+  () => document.querySelector("#download-file, #download-file button, #download-file a").click(), 300)"""
+
+
+def theme() -> gr.themes.Base:
+    """Gradio's default in indigo; the named settings are those whose contrast is too low as shipped."""
+    return gr.themes.Default(primary_hue="indigo", font=FONTS, text_size="lg").set(
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        button_primary_background_fill_dark="*primary_600",
+        button_primary_background_fill_hover_dark="*primary_500",
+        button_cancel_background_fill="#b91c1c",
+        button_cancel_background_fill_hover="#991b1b",
+        button_cancel_background_fill_dark="#b91c1c",
+        button_cancel_background_fill_hover_dark="#991b1b",
+        body_text_color_subdued="*neutral_500",
+        body_text_color_subdued_dark="*neutral_400",
+    )

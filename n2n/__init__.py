@@ -4,6 +4,7 @@ Load a shipped model with `denoise = n2n.load("best")`, then call it: `clean = d
 """
 
 from n2n.denoiser import Denoised, Denoiser, load
+from n2n.images import to_tensor, to_uint8
 from n2n.metrics import psnr_db, ssim
 from n2n.models import MODELS, create_model
 from n2n.noise import NOISES
@@ -25,4 +26,6 @@ __all__ = [
     "psnr_db",
     "shipped_models",
     "ssim",
+    "to_tensor",
+    "to_uint8",
 ]

@@ -60,7 +60,7 @@ MODELS: dict[str, ModelSpec] = {
     "seed": ModelSpec("autoencoder", {"batchnorm": "published"}),
     "unet": ModelSpec("unet", {}),
     "fast": ModelSpec("residual-unet", {"widths": [32, 48, 64, 128], "blocks": 1, "middle": 2}),
-    "best": ModelSpec("residual-unet", {"widths": [64, 128, 256], "blocks": 1, "middle": 2}),
+    "best": ModelSpec("residual-unet", {"widths": [48, 96, 192], "blocks": 2, "middle": 2}),
 }
 
 

@@ -1,0 +1,166 @@
+"""The command line as a user types it: files in, files out, one-line errors, exit codes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from n2n import images
+from n2n.__main__ import COMMANDS, main
+from n2n.checkpoints import load_weights, save_weights
+from n2n.data.samples import sample
+from n2n.models import ModelSpec
+
+TINY = ModelSpec("residual-unet", {"widths": [8, 8], "blocks": 1, "middle": 1})
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(path, TINY.build(), TINY)
+    return str(path)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photos" / "cat.png"
+    path.parent.mkdir()
+    images.write(path, sample("chelsea")[:64, :80])
+    return path
+
+
+def run(*words: str | Path) -> int:
+    return main([str(word) for word in words])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_states_defaults(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        run(command, "--help")
+    assert end.value.code == 0
+    assert "default" in capsys.readouterr().out
+
+
+def test_module_runs_as_a_process() -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "n2n", "denoise"], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 2
+    assert "usage" in found.stderr
+
+
+def test_denoise_a_file_to_a_file(photo: Path, weights: str, tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    assert run("denoise", photo, "--out", out, "--model", weights) == 0
+    assert images.read(out).pixels.shape == (64, 80, 3)
+
+
+def test_denoise_keeps_names_depth_and_the_input(
+    photo: Path, weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deep = photo.with_name("deep.png")
+    images.write(deep, sample("chelsea")[:40, :40].astype(np.uint16) * 257)
+    (photo.parent / "sub").mkdir()
+    images.write(photo.parent / "sub" / "grey.jpg", sample("camera")[:33, :47])
+    before = photo.read_bytes()
+    out = tmp_path / "out"
+    assert run("denoise", photo.parent, "--out", out, "--model", weights, "--json") == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {Path(row["output"]).relative_to(out).as_posix() for row in rows} == {
+        "cat.png",
+        "deep.png",
+        "sub/grey.jpg",
+    }
+    assert images.read(out / "deep.png").pixels.dtype == np.uint16
+    assert images.read(out / "sub" / "grey.jpg").pixels.shape[:2] == (33, 47)
+    assert photo.read_bytes() == before
+
+
+def test_strength_zero_gives_the_input_back(photo: Path, weights: str, tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    assert run("denoise", photo, "--out", out, "--model", weights, "--strength", 0) == 0
+    np.testing.assert_array_equal(images.read(out).pixels, images.read(photo).pixels)
+
+
+def test_denoise_never_overwrites_its_input(
+    photo: Path, weights: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("denoise", photo, "--out", photo.parent, "--model", weights) == 2
+    assert "input itself" in capsys.readouterr().err
+
+
+def test_a_broken_picture_is_named_and_the_others_go_on(
+    photo: Path, weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photo.parent / "broken.png").write_bytes(photo.read_bytes()[:200])
+    out = tmp_path / "out"
+    assert run("denoise", photo.parent, "--out", out, "--model", weights) == 1
+    assert (out / "cat.png").is_file()
+    assert "broken.png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["denoise", "nowhere.png", "--out", "out"], "nowhere.png"),
+        (["evaluate", "nowhere"], "nowhere"),
+        (["evaluate", "--noise", "gaussian:300"], "255"),
+        (["evaluate", "--noise", "gaussian:0-55"], "one level"),
+        (["evaluate", "--noise", "snow:3"], "snow"),
+        (["train", "--out", "w.safetensors"], "--seconds"),
+        (["train", "--out", "w.bin", "--steps", "1"], ".safetensors"),
+        (["train", "--out", "w.safetensors", "--steps", "1", "--rate", "nan"], "rate"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_code_2(
+    words: list[str], hint: str, weights: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = [] if words[0] == "train" else ["--model", weights]
+    assert run(*words, *model) == 2
+    error = capsys.readouterr().err.strip()
+    assert hint in error
+    assert len(error.splitlines()) == 1
+
+
+def test_evaluate_scores_the_identity_as_the_noisy_input(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A network whose head is zero returns its input: PSNR of σ = 25 is 20·log10(255/25)."""
+    identity = TINY.build()
+    identity.head.weight.data.zero_()  # type: ignore[operator, union-attr]
+    path = tmp_path / "identity.safetensors"
+    save_weights(path, identity, TINY)
+    assert run("evaluate", photo.parent, "--model", path, "--json") == 0
+    row = json.loads(capsys.readouterr().out)
+    assert row["images"] == 1
+    assert row["noisy_psnr_db"] == pytest.approx(20.17, abs=0.1)
+    # The output is clamped, which takes a little noise away.
+    assert row["noisy_psnr_db"] - 0.1 < row["psnr_db"] < row["noisy_psnr_db"] + 1
+
+
+def test_evaluate_draws_a_figure(photo: Path, weights: str, tmp_path: Path) -> None:
+    figure = tmp_path / "figure.png"
+    assert run("evaluate", photo.parent, "--model", weights, "--figure", figure) == 0
+    assert images.read(figure).pixels.shape[1] > 300
+
+
+def test_train_writes_weights_card_history_and_resumes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "mine.safetensors"
+    small = ["--batch", 2, "--crop-px", 32, "--device", "cpu", "--out", out]
+    assert run("train", "--steps", 4, *small) == 0
+    card = json.loads(out.with_suffix(".json").read_text())
+    assert card["steps"] == 4
+    assert card["gigapixels"] == pytest.approx(4 * 2 * 32**2 / 1e9, abs=1e-3)
+    assert str(tmp_path) not in json.dumps(card)
+    load_weights(out)
+    # The checkpoint holds the state as the decay began, at four fifths of the run.
+    assert run("train", "--steps", 8, "--resume", out.with_suffix(".checkpoint"), *small) == 0
+    history = out.with_suffix(".csv").read_text().splitlines()
+    assert history[0].startswith("step,seconds,loss")
+    assert json.loads(out.with_suffix(".json").read_text())["steps"] == 8
+    assert "resume" in capsys.readouterr().err

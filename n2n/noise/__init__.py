@@ -5,6 +5,7 @@ range.
 """
 
 import math
+import re
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +27,10 @@ NOISES: dict[str, type[Noise]] = {
     "missing-pixels": MissingPixels,
     "point-sampling": PointSampling,
 }
+
+# low-high; the dash of an exponent, as in 1e-3, makes no range.
+_NUMBER = r"(\d*\.?\d+(?:e[+-]?\d+)?)"
+RANGE = re.compile(f"{_NUMBER}-{_NUMBER}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -73,13 +78,13 @@ def parse(text: str) -> Noise | LevelRange:
         ValueError: unknown name, not a number, or a level outside its range.
     """
     name, _, levels = text.strip().partition(":")
-    low, dash, high = levels.partition("-")
-    if name in NOISES and dash and low:
+    ends = RANGE.fullmatch(levels)
+    if name in NOISES and ends:
         if not issubclass(
             NOISES[name], Gaussian | Poisson | PoissonGaussian | SaltAndPepper | MissingPixels
         ):
             raise ValueError(f"{name} takes one level, not a range, got {levels!r}")
-        return LevelRange(NOISES[name], _number(low, text), _number(high, text))
+        return LevelRange(NOISES[name], float(ends[1]), float(ends[2]))
     return create_noise(name, *(_number(level, text) for level in levels.split(",") if levels))
 
 

@@ -1,4 +1,7 @@
-"""Noise2Noise in the browser: `python app.py`. GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where."""
+"""Noise2Noise in the browser: `python app.py`.
+
+Where it listens is Gradio's own to say: GRADIO_SERVER_NAME and GRADIO_SERVER_PORT.
+"""
 
 from n2n.ui import build_app, launch_options
 

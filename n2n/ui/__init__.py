@@ -24,6 +24,7 @@ def build_app() -> gr.Blocks:
     with gr.Blocks(
         title="Noise2Noise",
         analytics_enabled=False,
+        fill_width=True,
         delete_cache=(PRUNE_EVERY_S, PRUNE_AFTER_S),
     ) as app:
         gr.HTML(about.header(), padding=False)

@@ -1,4 +1,4 @@
-"""Indigo, light and dark, with contrasts that pass axe; and the little that Gradio has no widget for."""
+"""Indigo, light and dark, with contrasts that pass axe; and what Gradio has no widget for."""
 
 import gradio as gr
 
@@ -12,13 +12,22 @@ CSS = """
 .top p { margin: 2px 0 0; color: var(--body-text-color-subdued); font-size: 15px; }
 .badge { border: 1px solid var(--border-color-primary); border-radius: 999px; font-size: 14px;
          padding: 4px 12px; white-space: nowrap; background: var(--background-fill-secondary); }
-.foot { color: var(--body-text-color-subdued); font-size: 14px; text-align: center; margin: 8px 0 0; }
-.heading { margin: 0; font-size: 17px; font-weight: 600; }
+.foot { color: var(--body-text-color-subdued); font-size: 14px; text-align: center;
+        margin: 8px 0 0; }
+.gradio-container .html-container { padding: 0; }
+.heading h2 { margin: 0; font-size: 18px; font-weight: 650; }
+.samples .grid-wrap { height: auto; max-height: none; min-height: 0; padding-top: 28px; }
+.samples .caption-label { display: none; }
+.samples .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) !important; }
+.models .wrap { flex-direction: column; }
+.models label { width: 100%; }
+.seed { align-items: end; }
+.seed button { height: 42px; }
 .exact img { image-rendering: pixelated; }
 .line p { font-size: 15px; margin: 0; }
 .status { min-height: 24px; }
 .presets { gap: 8px; }
-.presets button { min-width: 120px; }
+.presets button { flex: 1 1 40%; }
 .numbers dl { display: flex; flex-wrap: wrap; gap: 8px 40px; margin: 4px 0; }
 .numbers dt { font-size: 14px; color: var(--body-text-color-subdued); }
 .numbers dd { font-size: 26px; font-weight: 650; margin: 0; font-variant-numeric: tabular-nums; }
@@ -43,12 +52,14 @@ CSS = """
 """
 
 # A hidden download button gets its file from the server and is pressed once the page has it.
-PRESS_DOWNLOAD = """() => setTimeout(
-  () => document.querySelector("#download-file, #download-file button, #download-file a").click(), 300)"""
+PRESS_DOWNLOAD = """() => setTimeout(() => {
+  const file = document.querySelector("#download-file");
+  (file.matches("a, button") ? file : file.querySelector("a, button")).click();
+}, 300)"""
 
 
 def theme() -> gr.themes.Base:
-    """Gradio's default in indigo; the named settings are those whose contrast is too low as shipped."""
+    """Gradio's default in indigo, with other colours where its contrasts are too low."""
     return gr.themes.Default(primary_hue="indigo", font=FONTS, text_size="lg").set(
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_hover="*primary_700",

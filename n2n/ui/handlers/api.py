@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from n2n.denoiser import Denoised
 from n2n.noise import create_noise
+from n2n.noise_level import NoiseLevel
 from n2n.ui.handlers import network, pictures
 from n2n.ui.handlers.denoise import parameters, whole_seed
 from n2n.ui.handlers.pictures import Picture, Pixels
@@ -51,10 +53,10 @@ def denoise(image: str | None, model: str, strength: float) -> tuple[Pixels, dic
     picture = _read(image)
     noisy = picture.pixels
 
-    def job(tell: network.Tell) -> object:
+    def job(tell: network.Tell) -> tuple[Denoised, NoiseLevel]:
         return network.denoise(model, noisy, tell), network.level(model, noisy)
 
-    denoised, level = network.result_of(network.in_turn(job))  # type: ignore[misc]
+    denoised, level = network.result_of(network.in_turn(job))
     sure = level.doubt is None
     facts = {
         "model": model,

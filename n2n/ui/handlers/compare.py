@@ -1,6 +1,7 @@
 """All shipped models and a classical method on one picture, as a table that fills row by row."""
 
 import base64
+import functools
 import math
 import time
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ THUMBNAIL_PX = 96
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """What one method made of the picture; `pixels` is None where it did not run, and why says so."""
+    """What one method made of the picture; `why` says why it did not run."""
 
     name: str
     pixels: Pixels | None = None
@@ -43,16 +44,15 @@ def compare(visitor: str, look: Look) -> Iterator[tuple[str, str]]:
         ValueError: there is no picture.
     """
     scene = store().get(visitor)
-    rows = [Row("noisy", scene.noisy, quality=scene.before and _quality(scene, scene.noisy))]
+    rows = [Row("noisy", scene.noisy, quality=_quality(scene, scene.noisy))]
     for name in (*n2n.shipped_models(), CLASSICAL):
         yield table(scene, rows, look), f"Running {name}."
         if name != CLASSICAL and models.is_slow(name) and _too_large(scene):
             why = f"not run: it is for pictures up to {limits().seed_megapixels:g} MP"
             rows.append(Row(name, why=why))
             continue
-        for event in network.in_turn(lambda tell, name=name: _run(name, scene, tell)):  # type: ignore[misc]
+        for event in network.in_turn(functools.partial(_run, name, scene)):
             if isinstance(event, Finished):
-                assert isinstance(event.value, Row)
                 rows.append(event.value)
             else:
                 yield table(scene, rows, look), f"Running {name}: {100 * (event.part or 0):.0f} %."

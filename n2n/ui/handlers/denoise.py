@@ -1,5 +1,6 @@
 """The Denoise tab: pick a picture, make it noisy, denoise it, look at it, take it away."""
 
+import functools
 import math
 import secrets
 import time
@@ -10,7 +11,7 @@ from n2n import images
 from n2n.denoiser import Denoised
 from n2n.noise import NOISES, Noise, Parameter, create_noise
 from n2n.ui.handlers import models, network, numbers, pictures
-from n2n.ui.handlers.network import Finished, Progress
+from n2n.ui.handlers.network import Progress
 from n2n.ui.handlers.pictures import Picture, Pixels
 from n2n.ui.handlers.quality import Quality, quality
 from n2n.ui.handlers.store import Result, Scene, store
@@ -121,9 +122,8 @@ def denoise_if_quick(visitor: str, model: str | None, look: Look) -> Iterator[Up
     """Denoise unasked where that takes a moment only; else offer it."""
     scene = store().get(visitor)
     expected = None if model is None else models.milliseconds(model, scene.megapixels)
-    if model is None or models.is_slow(model) or (expected or 0) > QUICK_MS:
-        yield Update(status=_offer(model, expected), again=True)
-    elif expected is None and scene.megapixels > LARGE_MEGAPIXELS:
+    unknown = expected is None and scene.megapixels > LARGE_MEGAPIXELS
+    if model is None or models.is_slow(model) or unknown or (expected or 0) > QUICK_MS:
         yield Update(status=_offer(model, expected), again=True)
     else:
         yield from denoise(visitor, model, look)
@@ -138,11 +138,10 @@ def denoise(visitor: str, model: str | None, look: Look) -> Iterator[Update]:
     scene = store().get(visitor)
     model = model or ""
     started = time.monotonic()
-    for event in network.in_turn(lambda tell: _result(model, scene, tell)):
+    for event in network.in_turn(functools.partial(_result, model, scene)):
         if isinstance(event, Progress):
-            yield Update(status=_waiting(model, scene, event, started), busy=True)
+            yield Update(status=_waiting(model, scene, event.part, started), busy=True)
             continue
-        assert isinstance(event.value, Result)
         scene = replace(scene, result=event.value)
         if store().update(visitor, scene):
             yield from _finished(visitor, scene, look)
@@ -155,9 +154,10 @@ def render(visitor: str, look: Look, with_ssim: bool = True) -> Update:
     scene = store().get(visitor)
     denoised = denoised_pixels(scene, look.strength)
     with_ssim = with_ssim or not _is_large(scene)
+    after = _after(scene, denoised, look.strength, with_ssim)
     return Update(
-        shown=show(scene, look),
-        numbers=numbers.summary(scene, _after(scene, denoised, look.strength, with_ssim)),
+        shown=show(scene, look, denoised, None if after is None else after.psnr_db),
+        numbers=numbers.summary(scene, after),
     )
 
 
@@ -214,9 +214,9 @@ def _preview(picture: Picture, settings: Settings, look: Look) -> Pixels:
 
 
 def _noisy_update(scene: Scene, look: Look) -> Update:
-    return Update(
-        shown=show(scene, look), numbers=numbers.summary(scene, None), status="", again=False
-    )
+    """The noisy picture alone: what was denoised before is no longer what is shown."""
+    shown = show(scene, look, None)
+    return Update(shown=shown, numbers=numbers.summary(scene, None), status="", again=False)
 
 
 def _result(model: str, scene: Scene, tell: network.Tell) -> Result:
@@ -258,7 +258,7 @@ def _after(
 
 def _is_large(scene: Scene) -> bool:
     height, width = scene.picture.pixels.shape[:2]
-    return height * width > LARGE_MEGAPIXELS * 1e6
+    return bool(height * width > LARGE_MEGAPIXELS * 1e6)
 
 
 def _offer(model: str | None, expected_ms: float | None) -> str:
@@ -269,8 +269,7 @@ def _offer(model: str | None, expected_ms: float | None) -> str:
     return f"Press Denoise to run {model}: about {models.duration(expected_ms / 1000)} here."
 
 
-def _waiting(model: str, scene: Scene, event: Progress | Finished, started: float) -> str:
-    part = event.part if isinstance(event, Progress) else 1.0
+def _waiting(model: str, scene: Scene, part: float | None, started: float) -> str:
     if part is None:
         return "Waiting for a turn: another picture is being denoised."
     if part > 0.02:

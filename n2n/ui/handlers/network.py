@@ -1,11 +1,13 @@
-"""Networks, one at a time in this process: whoever asks waits for a turn, sees progress, may stop."""
+"""Networks, one at a time in this process: who asks waits for a turn, sees progress, may stop."""
 
+import contextlib
 import contextvars
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from torch import Tensor
 
@@ -17,6 +19,7 @@ from n2n.ui.handlers.pictures import Pixels, as_tensor, middle
 
 LEVEL_MEGAPIXELS = 1.0  # the noise level is read off at most this much
 Tell = Callable[[float], None]
+T = TypeVar("T")
 
 _turn = threading.Lock()
 _ms_per_megapixel: dict[str, float] = {}  # what this machine was last measured to take
@@ -30,24 +33,24 @@ class Progress:
 
 
 @dataclass(frozen=True, eq=False)
-class Finished:
+class Finished(Generic[T]):
     """What the job returned."""
 
-    value: object
+    value: T
 
 
 class _StoppedError(Exception):
     """The one who asked has gone."""
 
 
-def in_turn(job: Callable[[Tell], object]) -> Iterator[Progress | Finished]:
+def in_turn(job: Callable[[Tell], T]) -> Iterator[Progress | Finished[T]]:
     """Run a job when no other runs, telling at least twice a second how far it is.
 
     The job runs in a thread, since a network cannot yield. Closing this generator stops the job at
     its next `tell`; until then its turn lasts, so that never two networks run at once.
     """
     stop = threading.Event()
-    events: queue.SimpleQueue[Progress | Finished | BaseException] = queue.SimpleQueue()
+    events: queue.SimpleQueue[Progress | Finished[T] | BaseException] = queue.SimpleQueue()
 
     def tell(part: float) -> None:
         if stop.is_set():
@@ -66,7 +69,7 @@ def in_turn(job: Callable[[Tell], object]) -> Iterator[Progress | Finished]:
                 _turn.release()
         except _StoppedError:
             pass
-        except BaseException as error:  # noqa: BLE001  it is raised again where the result is awaited
+        except BaseException as error:  # it is raised again where the result is awaited
             events.put(error)
 
     context = contextvars.copy_context()
@@ -78,29 +81,25 @@ def in_turn(job: Callable[[Tell], object]) -> Iterator[Progress | Finished]:
 
 
 def _until_finished(
-    events: "queue.SimpleQueue[Progress | Finished | BaseException]",
-) -> Iterator[Progress | Finished]:
+    events: "queue.SimpleQueue[Progress | Finished[T] | BaseException]",
+) -> Iterator[Progress | Finished[T]]:
     latest = Progress(None)
     while True:
-        try:
+        event: Progress | Finished[T] | BaseException = latest
+        with contextlib.suppress(queue.Empty):
             event = events.get(timeout=0.5)
-        except queue.Empty:
-            event = latest
         if isinstance(event, BaseException):
             raise event
         yield event
         if isinstance(event, Finished):
             return
-        latest = event
+        latest = event  # said again while nothing new is known, so that a page can be told "stop"
 
 
-def result_of(events: Iterator[Progress | Finished]) -> object:
+def result_of(events: Iterator[Progress | Finished[T]]) -> T:
     """Wait for the end of a job."""
-    last: Progress | Finished | None = None
-    for last in events:
-        pass
-    assert isinstance(last, Finished)
-    return last.value
+    (value,) = (event.value for event in events if isinstance(event, Finished))
+    return value
 
 
 def load(model: str) -> Denoiser:
@@ -139,7 +138,7 @@ def level(model: str, noisy: Pixels) -> NoiseLevel:
         estimate: Tensor = denoiser(one.expand(-1, 3, -1, -1))
         return estimate.mean(1, keepdim=True)
 
-    return noise_level.estimate(denoiser if noisy.ndim == 3 else grey, part)  # type: ignore[arg-type]
+    return noise_level.estimate(denoiser if noisy.ndim == 3 else grey, part)
 
 
 def milliseconds(model: str, megapixels: float) -> float | None:

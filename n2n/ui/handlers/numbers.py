@@ -71,7 +71,7 @@ def _worth(scene: Scene, after: Quality | None) -> str:
             "noise removes little of it.</p>"
         )
     if gain < 0:
-        return f"<p>{gain:+.1f} dB: the denoiser took away more than it gave. Lower the strength.</p>"
+        return f"<p>{gain:+.1f} dB: more was taken away than won. Lower the strength.</p>"
     return f"<p>{gain:+.1f} dB: as clean as {10 ** (gain / 10):.0f} averaged frames.</p>"
 
 

@@ -46,7 +46,8 @@ class Scene:
     @property
     def megapixels(self) -> float:
         """Of the picture that is denoised."""
-        return self.noisy.shape[0] * self.noisy.shape[1] / 1e6
+        height, width = self.noisy.shape[:2]
+        return float(height * width / 1e6)
 
     def arrays(self) -> Iterator[Pixels]:
         """All that takes memory."""
@@ -95,7 +96,7 @@ class Store:
         return scene
 
     def update(self, visitor: str, scene: Scene) -> bool:
-        """Keep a scene, unless its noisy picture was replaced meanwhile: say whether it was kept."""
+        """Keep a scene unless its noisy picture was replaced meanwhile; say whether."""
         with self._lock:
             kept, _ = self._scenes.get(visitor, (None, 0.0))
             current = kept is not None and kept.noisy is scene.noisy
@@ -110,7 +111,8 @@ class Store:
 
     def bytes(self) -> int:
         """Memory of all arrays; one that scenes share, as a sample photo, counts once."""
-        arrays = {id(array): array for scene, _ in self._scenes.values() for array in scene.arrays()}
+        scenes = [scene for scene, _ in self._scenes.values()]
+        arrays = {id(array): array for scene in scenes for array in scene.arrays()}
         return sum(array.nbytes for array in arrays.values())
 
     def _keep(self, visitor: str, scene: Scene) -> None:

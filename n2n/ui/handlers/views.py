@@ -1,6 +1,7 @@
 """The four looks at a result: arrays to show and the words beside them."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -44,9 +45,18 @@ class Shown:
     note: str
 
 
-def show(scene: Scene, look: Look) -> Shown:
-    """The view that is open."""
-    denoised = denoised_pixels(scene, look.strength)
+def show(scene: Scene, look: Look, denoised: Pixels | None, psnr_db: float | None = None) -> Shown:
+    """The view that is open.
+
+    Args:
+        scene: what the visitor works on.
+        look: how.
+        denoised: the denoised picture at the strength asked for, where there is one.
+        psnr_db: its PSNR, where it is known.
+
+    Raises:
+        ValueError: unknown view.
+    """
     views = {
         "Slider": _slider,
         "Side by side": _side_by_side,
@@ -55,7 +65,11 @@ def show(scene: Scene, look: Look) -> Shown:
     }
     if look.view not in views:
         raise ValueError(f"unknown view {look.view!r}; choose one of {', '.join(VIEWS)}")
-    return views[look.view](scene, denoised, look)
+    shown = views[look.view](scene, denoised, look)
+    before = None if scene.before is None else scene.before.psnr_db
+    known = {"Noisy": before, "Denoised": None if denoised is None else psnr_db}
+    captions = tuple(_with_psnr(name, known.get(name)) for name in shown.captions)
+    return replace(shown, captions=captions)
 
 
 def denoised_pixels(scene: Scene, strength: float) -> Pixels | None:
@@ -87,7 +101,7 @@ def map_shape(scene: Scene) -> tuple[int, int]:
 def _slider(scene: Scene, denoised: Pixels | None, look: Look) -> Shown:
     noisy = shrunk(scene.noisy, LONGEST_PX)
     right = noisy if denoised is None else shrunk(denoised, LONGEST_PX)
-    names = ("Noisy", "not denoised yet" if denoised is None else "denoised")
+    names = ("Noisy", "not denoised yet" if denoised is None else "Denoised")
     return Shown(look.view, (noisy, right), names, _size_note(scene))
 
 
@@ -107,8 +121,8 @@ def _detail(scene: Scene, denoised: Pixels | None, look: Look) -> Shown:
     )
     rows, columns = box
     note = (
-        f"{columns.stop - columns.start} × {rows.stop - rows.start} px at {DETAIL_SCALE} times their "
-        "size, without smoothing. Click on the small picture, or use the sliders, to move."
+        f"{columns.stop - columns.start} × {rows.stop - rows.start} px at {DETAIL_SCALE} times "
+        "their size, without smoothing. Click on the small picture, or use the sliders, to move."
     )
     whole = scene.noisy if denoised is None else denoised
     captions = ("Where", "Noisy", "Denoised", "Clean")
@@ -150,6 +164,12 @@ def _marked(pixels: Pixels, box: tuple[slice, slice]) -> Pixels:
     pen.rectangle([round(edge) for edge in corners], outline=(255, 255, 255), width=4)
     pen.rectangle([round(edge) for edge in corners], outline=MARK, width=2)
     return np.asarray(picture)
+
+
+def _with_psnr(name: str, psnr_db: float | None) -> str:
+    if psnr_db is None or not math.isfinite(psnr_db):
+        return name
+    return f"{name}, {psnr_db:.1f} dB"
 
 
 def _around(length: int, percent: float, side: int) -> slice:

@@ -126,13 +126,12 @@ def _wire_picture(tab: DenoiseTab, everything: list[Any], and_denoise: AndDenois
         handler(upload), [tab.picture.upload, *everything], tab.outputs, **PRIVATE
     )
     and_denoise(uploaded)
-    taken = tab.picture.samples.select(
+    tab.picture.samples.select(
         lambda: (None, controls.ADD, gr.Column(visible=True)),
         None,
         [tab.picture.upload, tab.noise.mode, tab.noise.adding],
         **PRIVATE,
     )
-    del taken
     and_denoise(tab.picture.samples.select(handler(take), everything, tab.outputs, **PRIVATE))
 
 
@@ -172,7 +171,7 @@ def _wire_run(tab: DenoiseTab, and_denoise: AndDenoise) -> None:
         tab.outputs,
         **PRIVATE | NETWORK,
     )
-    started.then(lambda: gr.Dropdown(models.menu()), None, run.model, **PRIVATE)
+    started.then(lambda: gr.Radio(models.menu()), None, run.model, **PRIVATE)
     and_denoise(run.model.input(lambda: None, None, None, **PRIVATE))
     run.stop.click(
         lambda: tab.updates(Update(status="Stopped.", busy=False, again=True)),
@@ -197,9 +196,13 @@ def _wire_look(tab: DenoiseTab) -> None:
         control.input(handler(render), inputs, tab.outputs, **LATEST)
     shown.strength.release(handler(render_all), inputs, tab.outputs, **LATEST)
     for name, one in zip(VIEWS, shown.tabs, strict=True):
-        one.select(lambda name=name: name, None, tab.view, **PRIVATE).then(
-            handler(render), inputs, tab.outputs, **LATEST
-        )
+
+        def switch(visitor: str, view: str, *look: Any, name: str = name) -> list[Any]:  # noqa: ANN401
+            if name == view:  # the first tab tells that it is open when the page has just come
+                return [gr.skip(), *tab.updates(Update())]
+            return [name, *render(visitor, name, *look)]
+
+        one.select(handler(switch), inputs, [tab.view, *tab.outputs], **LATEST)
 
     def move(event: gr.SelectData, visitor: str) -> tuple[float, float]:
         height, width = map_shape(store().get(visitor))

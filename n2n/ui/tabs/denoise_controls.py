@@ -41,7 +41,7 @@ class NoiseControls:
 class DenoiseControls:
     """Which model, start and stop, and how far it is."""
 
-    model: gr.Dropdown
+    model: gr.Radio
     start: gr.Button
     stop: gr.Button
     status: gr.Markdown
@@ -49,12 +49,13 @@ class DenoiseControls:
 
 def picture() -> PictureControls:
     """Upload, paste, or a sample."""
-    gr.HTML("<h2 class='heading'>Picture</h2>", padding=False)
+    gr.Markdown("## Picture", elem_classes="heading")
     own = upload(
         "Upload, drop or paste a picture",
         sources=["upload", "clipboard"],
-        height=200,
+        height=190,
         buttons=[],
+        placeholder="Drop a picture here\n- or -\nclick to choose one",
         alt_text="the picture you added",
     )
     thumbnails = [
@@ -67,8 +68,9 @@ def picture() -> PictureControls:
         columns=4,
         format="png",
         object_fit="cover",
-        height="auto",
+        height=None,
         allow_preview=False,
+        elem_classes="samples",
         buttons=[],
         interactive=False,
     )
@@ -77,11 +79,11 @@ def picture() -> PictureControls:
 
 def noise() -> NoiseControls:
     """Add noise, or say that the picture has its own."""
-    gr.HTML("<h2 class='heading'>Noise</h2>", padding=False)
+    gr.Markdown("## Noise", elem_classes="heading")
     mode = gr.Radio([ADD, ALREADY], value=ADD, show_label=False, container=False)
     with gr.Column() as adding:
         with gr.Row(elem_classes="presets"):
-            presets = {name: gr.Button(name, size="sm", min_width=120) for name in PRESETS}
+            presets = {name: gr.Button(name, size="sm", min_width=130) for name in PRESETS}
         kind = gr.Dropdown(
             [(family.title, name) for name, family in NOISES.items()],
             value=FIRST_NOISE,
@@ -90,9 +92,9 @@ def noise() -> NoiseControls:
         first, *others = parameters(FIRST_NOISE)
         level = slider(first)
         second = slider(others[0] if others else first, visible=bool(others))
-        with gr.Row(equal_height=True):
+        with gr.Row(elem_classes="seed"):
             seed = gr.Number(0, label="Seed", precision=0, min_width=120)
-            new_seed = gr.Button("New seed", size="sm", min_width=100)
+            new_seed = gr.Button("New seed", size="md", min_width=120, scale=0)
         preview = gr.Image(
             label="Noise, in a detail",
             format="png",
@@ -102,9 +104,7 @@ def noise() -> NoiseControls:
             elem_classes="exact",
             alt_text="detail of the noisy picture",
         )
-    return NoiseControls(
-        mode, adding, presets, kind, level, second, seed, new_seed, preview
-    )
+    return NoiseControls(mode, adding, presets, kind, level, second, seed, new_seed, preview)
 
 
 def slider(parameter: Parameter, value: float | None = None, visible: bool = True) -> gr.Slider:
@@ -123,8 +123,10 @@ def slider(parameter: Parameter, value: float | None = None, visible: bool = Tru
 
 def denoise() -> DenoiseControls:
     """Model, Denoise, Stop, status."""
-    gr.HTML("<h2 class='heading'>Denoise</h2>", padding=False)
-    model = gr.Dropdown(models.menu(), value=network.default_model(), label="Model")
+    gr.Markdown("## Denoise", elem_classes="heading")
+    model = gr.Radio(
+        models.menu(), value=network.default_model(), label="Model", elem_classes="models"
+    )
     with gr.Row():
         start = gr.Button("Denoise", variant="primary", elem_id="denoise")
         stop = gr.Button("Stop", variant="stop", visible=False)

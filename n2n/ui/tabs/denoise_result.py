@@ -56,11 +56,11 @@ class Result:
 
 def layout() -> Result:
     """Build it from top to bottom."""
-    gr.HTML("<h2 class='heading'>Result</h2>", padding=False)
+    gr.Markdown("## Result", elem_classes="heading")
     with gr.Tabs():
         with gr.Tab(VIEWS[0]) as slider_tab:
             slider = gr.ImageSlider(
-                label="Noisy | denoised", format="png", buttons=[], max_height=640, height=560
+                label="Noisy | denoised", format="png", buttons=[], max_height=640
             )
         with gr.Tab(VIEWS[1]) as beside_tab, gr.Row():
             beside = tuple(_picture(name) for name in ("Noisy", "Denoised", "Clean"))
@@ -100,7 +100,8 @@ def _detail() -> tuple[tuple[gr.Image, ...], gr.Slider, gr.Slider]:
             down = gr.Slider(0, 100, value=50, step=0.5, label="Down (%)")
     with gr.Row():
         side = DETAIL_PX * DETAIL_SCALE
-        crops = [_picture(name, min_width=240, height=side) for name in ("Noisy", "Denoised", "Clean")]
+        names = ("Noisy", "Denoised", "Clean")
+        crops = [_picture(name, min_width=240, height=side) for name in names]
     return (chart, *crops), across, down
 
 

@@ -1,0 +1,86 @@
+"""Visitors' pictures are bounded in bytes and in time; limits come from the environment."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from n2n.ui.handlers.pictures import Picture
+from n2n.ui.handlers.store import Scene, Store
+from n2n.ui.limits import Limits
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def scene(megabytes=1):
+    pixels = np.zeros((megabytes * 1024, 1024), np.uint8)
+    return Scene(Picture(pixels), "x", noisy=pixels)  # one array in two places counts once
+
+
+def test_the_oldest_scene_goes_when_memory_is_short():
+    kept = Store(max_bytes=3 * 2**20, seconds=900)
+    for name in "abc":
+        kept.put(name, scene())
+    kept.get("a")  # used: now b is the oldest
+    kept.put("d", scene())
+    assert kept.bytes() <= 3 * 2**20
+    with pytest.raises(ValueError, match="add the picture again"):
+        kept.get("b")
+    for name in "acd":
+        kept.get(name)
+
+
+def test_one_scene_above_the_limit_is_kept_alone():
+    kept = Store(max_bytes=2**20, seconds=900)
+    kept.put("a", scene())
+    kept.put("b", scene(5))
+    kept.get("b")
+    with pytest.raises(ValueError, match="add the picture again"):
+        kept.get("a")
+
+
+def test_a_scene_goes_when_it_was_not_used():
+    clock = Clock()
+    kept = Store(max_bytes=2**30, seconds=900, clock=clock)
+    kept.put("a", scene())
+    clock.now = 899
+    kept.get("a")
+    clock.now = 899 + 899
+    kept.get("a")
+    clock.now += 901
+    with pytest.raises(ValueError, match="15 minutes"):
+        kept.get("a")
+    assert kept.bytes() == 0
+
+
+def test_visitors_do_not_see_each_other():
+    kept = Store(max_bytes=2**30, seconds=900)
+    one, other = scene(), scene()
+    kept.put("a", one)
+    kept.put("b", other)
+    assert kept.get("a") is one
+    assert kept.get("b") is other
+    kept.drop("a")
+    assert kept.get("b") is other
+
+
+def test_limits_are_read_from_the_environment():
+    assert Limits.from_environment({}) == Limits()
+    read = Limits.from_environment({"N2N_MAX_MEGAPIXELS": "24", "N2N_QUEUE": "3", "OTHER": "x"})
+    assert (read.max_megapixels, read.queue) == (24, 3)
+
+
+@pytest.mark.parametrize("value", ["many", "0", "-1", "nan"])
+def test_a_wrong_limit_is_refused_by_name(value):
+    with pytest.raises(ValueError, match="N2N_MAX_MEGAPIXELS"):
+        Limits.from_environment({"N2N_MAX_MEGAPIXELS": value})
+
+
+def test_every_limit_is_documented():
+    for field in fields(Limits):
+        assert f"{field.name}:" in Limits.__doc__

@@ -164,7 +164,7 @@ def reach(model: nn.Module, axis: int) -> tuple[int, int]:
     double precision no convolution takes a short cut that would smear it. Also returns how far the
     strip lets one look.
     """
-    stride, radius = int(model.stride), int(model.radius)  # type: ignore[arg-type]
+    stride, radius = int(model.stride), int(model.radius)
     length = 2 * (-(-radius // stride) + 2) * stride + 1
     farthest, middle = 0, length // 2
     for place in sorted({middle - stride // 2, middle - 1, middle, middle + stride // 2}):
@@ -181,7 +181,7 @@ def reach(model: nn.Module, axis: int) -> tuple[int, int]:
 @torch.inference_mode()
 def test_radius_is_a_true_and_close_bound(name: str, axis: int) -> None:
     model = create_model(name).double().eval()
-    stride, radius = int(model.stride), int(model.radius)  # type: ignore[arg-type]
+    stride, radius = int(model.stride), int(model.radius)
     found, room = reach(model, axis)
     assert room > radius  # or nothing would have been seen
     assert radius - 3 * stride < found <= radius
@@ -192,8 +192,8 @@ def test_radius_is_a_true_and_close_bound(name: str, axis: int) -> None:
 def test_moving_by_a_stride_moves_the_result(name: str) -> None:
     """What tiling rests on: the network does the same everywhere on its grid."""
     model = randomize(built(name).double()).eval()
-    stride = int(model.stride)  # type: ignore[arg-type]
-    margin = -(-int(model.radius) // stride) * stride  # type: ignore[arg-type]
+    stride = int(model.stride)
+    margin = -(-int(model.radius) // stride) * stride
     image = random_picture(1, 3, stride, 2 * margin + 4 * stride).double()
     whole, moved = model(image), model(image[..., stride:])
     inside = slice(margin, margin + stride)
@@ -229,7 +229,7 @@ def test_the_models_cover_the_architectures() -> None:
 def test_half_precision_weights_leave_the_picture_at_its_own() -> None:
     """`residual-unet` runs its layers at the weights' precision but subtracts at the picture's."""
     model = built("fast").to(torch.bfloat16).eval()
-    nn.init.zeros_(model.head.weight)  # type: ignore[arg-type, union-attr]
+    nn.init.zeros_(model.head.weight)
     noisy: Tensor = random_picture(1, 3, 16, 16)
     with torch.inference_mode():
         assert torch.equal(model(noisy), noisy)

@@ -150,7 +150,7 @@ def test_a_noise_is_a_value(name: str, noise: Noise) -> None:
 
 @every_noise
 def test_stated_parameters(name: str, noise: Noise) -> None:
-    fields = [field.name for field in dataclasses.fields(noise)]  # type: ignore[arg-type]
+    fields = [field.name for field in dataclasses.fields(noise)]
     assert [parameter.name for parameter in noise.parameters] == fields
     for parameter in noise.parameters:
         assert getattr(type(noise)(), parameter.name) == parameter.default
@@ -348,6 +348,6 @@ def test_point_sampling_needs_a_whole_block() -> None:
 
 
 def test_point_sampling_takes_whole_numbers_alone() -> None:
-    assert type(PointSampling(10.0).block_px) is int  # type: ignore[arg-type]  a slider's number
+    assert type(PointSampling(10.0).block_px) is int
     with refused("whole number"):
-        PointSampling(2.5)  # type: ignore[arg-type]
+        PointSampling(2.5)

@@ -1,0 +1,191 @@
+"""Every optimizer learns, obeys its rate, and goes on from its state as if never stopped."""
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from n2n.optimizers import HYBRID_LBFGS_STEPS, OPTIMIZERS, Hybrid, KernelMuon, create_optimizer
+from tests.tiny import random_picture, refused
+
+# A rate that suits each on the toy below. L-BFGS without a line search wants a small one: its
+# curvature mixes the batches of several steps, and at 0.5 it diverges.
+RATES = {
+    "sgd": 0.3,
+    "momentum": 0.05,
+    "nesterov": 0.05,
+    "adam": 0.01,
+    "adamw": 0.01,
+    "muon": 0.01,
+    "lbfgs": 0.1,
+    "hybrid": 0.1,
+}
+every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
+
+
+def toy(seed: int = 0) -> nn.Module:
+    """Three small convolutions with biases: work for both halves of Muon."""
+    rng = torch.Generator().manual_seed(seed)
+    model = nn.Sequential(
+        nn.Conv2d(3, 6, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(6, 6, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(6, 3, 3, padding=1),
+    )
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.copy_(torch.randn(weight.shape, generator=rng) * 0.2)
+    return model
+
+
+def closure_of(
+    model: nn.Module, optimizer: torch.optim.Optimizer, step: int = 0
+) -> Callable[[], Tensor]:
+    """Learn to blur a picture; each step has another one."""
+    source = random_picture(4, 3, 12, 12, seed=step)
+    target = nn.functional.avg_pool2d(source, 3, stride=1, padding=1)
+
+    def closure() -> Tensor:
+        optimizer.zero_grad(set_to_none=True)
+        loss = (model(source) - target).square().mean()
+        loss.backward()
+        return loss
+
+    return closure
+
+
+def steps(model: nn.Module, optimizer: torch.optim.Optimizer, start: int, stop: int) -> list[float]:
+    """Take some steps; returns their losses."""
+    closures = (closure_of(model, optimizer, step) for step in range(start, stop))
+    return [optimizer.step(closure).item() for closure in closures]
+
+
+def test_every_optimizer_has_a_rate() -> None:
+    assert RATES.keys() == OPTIMIZERS.keys()
+
+
+@every_optimizer
+def test_the_loss_falls(name: str) -> None:
+    model = toy()
+    count = 8 if name == "lbfgs" else 30  # L-BFGS takes 20 inner iterations a step
+    losses = steps(model, create_optimizer(name, model, RATES[name]), 0, count)
+    assert max(losses[-3:]) < 0.4 * losses[0]
+
+
+@every_optimizer
+def test_gradients_are_of_this_step_alone(name: str) -> None:
+    """`zero_grad` reaches all that backward fills: else gradients pile up."""
+    model = toy()
+    optimizer = create_optimizer(name, model, 0.0)
+    closure = closure_of(model, optimizer)
+    closure()
+    first = [weight.grad.clone() for weight in model.parameters() if weight.grad is not None]
+    closure()
+    assert len(first) == len(list(model.parameters()))
+    for before, weight in zip(first, model.parameters(), strict=True):
+        assert weight.grad is not None
+        assert torch.equal(before, weight.grad)
+
+
+@every_optimizer
+def test_every_parameter_moves(name: str) -> None:
+    model = toy()
+    before = [weight.detach().clone() for weight in model.parameters()]
+    steps(model, create_optimizer(name, model, RATES[name]), 0, 1)
+    for old, new in zip(before, model.parameters(), strict=True):
+        assert not torch.equal(old, new)
+
+
+@every_optimizer
+def test_the_rate_of_the_groups_is_obeyed(name: str) -> None:
+    """What `train` sets reaches every part: at rate 0 nothing moves, in either phase."""
+    model = toy()
+    optimizer = create_optimizer(name, model, RATES[name])
+    steps(model, optimizer, 0, 2)
+    before = [weight.detach().clone() for weight in model.parameters()]
+    for group in optimizer.param_groups:
+        group["lr"] = 0.0
+    steps(model, optimizer, 2, 2 + HYBRID_LBFGS_STEPS)
+    for old, new in zip(before, model.parameters(), strict=True):
+        assert torch.equal(old, new)
+
+
+@every_optimizer
+@pytest.mark.parametrize("stop", [3, HYBRID_LBFGS_STEPS + 2])
+def test_state_dict_goes_on_bit_for_bit(name: str, stop: int) -> None:
+    model = toy()
+    optimizer = create_optimizer(name, model, RATES[name])
+    steps(model, optimizer, 0, stop)
+    again = copy.deepcopy(model)
+    resumed = create_optimizer(name, again, RATES[name])
+    resumed.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    assert steps(model, optimizer, stop, stop + 3) == steps(again, resumed, stop, stop + 3)
+    for one, other in zip(model.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_unknown_names_are_refused() -> None:
+    with refused("unknown optimizer 'lion'", ", ".join(OPTIMIZERS)):
+        create_optimizer("lion", toy(), 0.1)
+
+
+# ---- Muon ----
+
+
+def test_muon_takes_the_hidden_kernels_and_adamw_the_rest() -> None:
+    model = toy()
+    optimizer = create_optimizer("muon", model, 0.01)
+    kernels, others = (part.param_groups[0]["params"] for part in optimizer.parts)
+    assert [matrix.shape for matrix in kernels] == [(6, 54)]
+    assert kernels[0].data_ptr() == model[2].weight.data_ptr()
+    assert {id(weight) for weight in others} == {
+        id(weight) for weight in model.parameters() if weight is not model[2].weight
+    }
+
+
+def test_a_kernels_step_is_muons_step_of_its_matrix() -> None:
+    kernel = nn.Parameter(random_picture(8, 4, 3, 3) - 0.5)
+    matrix = nn.Parameter(kernel.detach().reshape(8, 36).clone())
+    ours, pytorchs = KernelMuon([kernel], lr=0.1), torch.optim.Muon([matrix], 0.1, weight_decay=0.0)
+    for step in range(3):
+        gradient = random_picture(8, 4, 3, 3, seed=step) - 0.5
+        kernel.grad, matrix.grad = gradient.clone(), gradient.reshape(8, 36).clone()
+        ours.step()
+        pytorchs.step()
+    assert torch.equal(kernel.reshape(8, 36), matrix)
+
+
+def test_muons_steps_are_nearly_orthogonal() -> None:
+    """Jordan 2024: all singular values of an update are near one another, in [0.7, 1.2]."""
+    kernel = nn.Parameter(torch.zeros(8, 8, 3, 3))
+    kernel.grad = random_picture(8, 8, 3, 3) - 0.5
+    KernelMuon([kernel], lr=1.0).step()
+    values = torch.linalg.svdvals(kernel.detach().reshape(8, 72))
+    assert float(values.max() / values.min()) < 1.2 / 0.65
+
+
+# ---- the report's hybrid ----
+
+
+def test_hybrid_switches_after_its_steps() -> None:
+    model = toy()
+    optimizer = Hybrid(model.parameters(), 0.1, lbfgs_steps=3)
+    steps(model, optimizer, 0, 3)
+    assert not optimizer.momentum.state
+    iterations = dict(next(iter(optimizer.lbfgs.state.values())))["n_iter"]
+    assert iterations > 3  # several inner ones each
+    steps(model, optimizer, 3, 5)
+    assert len(optimizer.momentum.state) == len(list(model.parameters()))
+    assert next(iter(optimizer.lbfgs.state.values()))["n_iter"] == iterations
+
+
+def test_hybrid_begins_as_lbfgs_and_ends_as_momentum() -> None:
+    model, reference = toy(), toy()
+    hybrid = Hybrid(model.parameters(), 0.1, lbfgs_steps=2)
+    lbfgs = torch.optim.LBFGS(reference.parameters(), lr=0.1, max_iter=20)
+    assert steps(model, hybrid, 0, 2) == steps(reference, lbfgs, 0, 2)
+    momentum = torch.optim.SGD(reference.parameters(), lr=0.1, momentum=0.9)
+    assert steps(model, hybrid, 2, 5) == steps(reference, momentum, 2, 5)

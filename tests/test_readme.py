@@ -1,6 +1,7 @@
 """What the README shows is run: an example that is not executed is a lie in waiting."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from n2n import shipped
 from n2n.__main__ import COMMANDS
 from n2n.noise import NOISES
+from n2n.ui.limits import Limits
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -58,3 +60,11 @@ def test_results_are_those_of_the_cards() -> None:
         scores = shipped.card(name)["psnr_db"]
         for sigma in (15, 25, 50):
             assert f"{scores[f'CBSD68 gaussian:{sigma}']:.2f}" in line
+
+
+def test_every_limit_is_listed_with_its_default() -> None:
+    listed = dict(re.findall(r"^\| `(N2N_\w+)` \| ([\d.]+) \|", README, re.M))
+    assert {name: float(value) for name, value in listed.items()} == {
+        f"N2N_{field.name.upper()}": float(field.default)  # type: ignore[arg-type]
+        for field in fields(Limits)
+    }

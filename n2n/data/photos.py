@@ -21,11 +21,15 @@ class Photos:
     """
 
     def __init__(self, arrays: Iterable[np.ndarray], device: torch.device | str = "cpu") -> None:
-        """`arrays`: uint8 (H, W) or (H, W, 3)."""
+        """`arrays`: uint8 (H, W) or (H, W, 3).
+
+        Raises:
+            ValueError: an array of another kind, or none at all.
+        """
         flat: list[Tensor] = []
         sizes: list[tuple[int, int]] = []
         for array in arrays:
-            colour = np.repeat(array[..., None], 3, -1) if array.ndim == 2 else array
+            colour = _colour(array)
             flat.append(torch.tensor(np.ascontiguousarray(colour).reshape(-1, 3)))
             sizes.append(colour.shape[:2])
         if not flat:
@@ -62,6 +66,14 @@ class Photos:
         x = torch.where(swap, columns[:, :, None], columns[:, None, :])
         index = self.starts[photo][:, None, None] + y * width[:, None, None] + x
         return (self.pixels[index].float() / 255).permute(0, 3, 1, 2)
+
+
+def _colour(array: np.ndarray) -> np.ndarray:
+    """(H, W[, 3]) as (H, W, 3)."""
+    colour = np.repeat(array[..., None], 3, -1) if array.ndim == 2 else array
+    if colour.ndim != 3 or colour.shape[2] != 3 or colour.dtype != np.uint8 or not colour.size:
+        raise ValueError(f"photos are uint8 (H, W) or (H, W, 3), got {array.dtype} {array.shape}")
+    return colour
 
 
 def _axis(ramp: Tensor, length: Tensor, where: Tensor, flip: Tensor) -> Tensor:
@@ -108,7 +120,7 @@ def hold_out(
 ) -> tuple[list[Path], list[Path]]:
     """Split files, by a hash of their names, into those to train on and those to validate on.
 
-    A file stays on its side when others come or go.
+    When one file comes or goes, at most one other changes its side.
     """
     if len(files) < 2:
         raise ValueError("validation needs photos of its own: give at least two photos")

@@ -1,0 +1,329 @@
+"""Crops that say where they come from; pairs of independent noise; folders of photos."""
+
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from n2n import images
+from n2n.data import NoisyPairs, Photos, hold_out, photo_files, read_photos, samples
+from n2n.noise import LevelRange, Noise
+from n2n.noise.gaussian import Gaussian
+from n2n.noise.sampling import PointSampling
+from n2n.randomness import keyed_rng
+from tests.tiny import photo, refused, z_score
+
+
+def map_photo(height: int, width: int, number: int = 0) -> np.ndarray:
+    """Every pixel states its row, its column and its photo."""
+    y, x = np.mgrid[:height, :width]
+    return np.stack([y, x, np.full_like(x, number)], -1).astype(np.uint8)
+
+
+def pixels(crops: Tensor) -> np.ndarray:
+    """Crops as integers (count, side, side, 3)."""
+    return torch.round(crops * 255).long().permute(0, 2, 3, 1).numpy()
+
+
+def symmetries(crop: np.ndarray) -> list[np.ndarray]:
+    """A picture's 8 flips and rotations."""
+    turned = [np.rot90(crop, turns) for turns in range(4)]
+    return turned + [np.flipud(picture) for picture in turned]
+
+
+def upright(crop: np.ndarray) -> tuple[int, np.ndarray]:
+    """Which symmetry puts a crop of a map upright, and the crop then: rows and columns grow."""
+    for number, picture in enumerate(symmetries(crop)):
+        if (np.diff(picture[:, 0, 0])[:1] > 0).all() and (np.diff(picture[0, :, 1])[:1] > 0).all():
+            return number, picture
+    raise AssertionError("no symmetry puts this crop upright")
+
+
+def chi_squared(counts: np.ndarray) -> float:
+    """Of counts that should be equal, in standard deviations above what chance gives."""
+    expected = counts.sum() / len(counts)
+    degrees = len(counts) - 1
+    return (((counts - expected) ** 2 / expected).sum() - degrees) / math.sqrt(2 * degrees)
+
+
+# ---- crops ----
+
+
+def test_crops_are_windows_of_the_photos() -> None:
+    maps = [map_photo(40, 60, 0), map_photo(30, 20, 1), map_photo(16, 16, 2)]
+    for crop in pixels(Photos(maps).crops(200, 16, keyed_rng(0))):
+        _, window = upright(crop)
+        (top, left, number), side = window[0, 0], len(window)
+        np.testing.assert_array_equal(
+            window, maps[number][top : top + side, left : left + side].astype(int)
+        )
+
+
+def test_crops_are_uniform_over_places_and_symmetries() -> None:
+    """A photo of 19×21 has 4×6 places for a crop of 16: all as often, in all 8 symmetries."""
+    crops = pixels(Photos([map_photo(19, 21)]).crops(9600, 16, keyed_rng(0)))
+    counts = np.zeros((8, 4, 6))
+    for crop in crops:
+        symmetry, window = upright(crop)
+        counts[symmetry, window[0, 0, 0], window[0, 0, 1]] += 1
+    assert chi_squared(counts.ravel()) < 4
+
+
+def test_photos_are_drawn_by_their_area() -> None:
+    maps = [map_photo(100, 100, 0), map_photo(50, 20, 1), map_photo(30, 30, 2)]
+    drawn = torch.from_numpy(pixels(Photos(maps).crops(4000, 4, keyed_rng(0)))[:, 0, 0, 2])
+    for number, area in enumerate([10_000, 1000, 900]):
+        assert abs(z_score((drawn == number).float(), area / 11_900)) < 4
+
+
+@pytest.mark.parametrize("size", [(5, 7), (3, 40), (1, 1), (2, 9), (1, 30)])
+def test_small_photos_go_on_as_their_mirror_image(size: tuple[int, int]) -> None:
+    source, side = map_photo(*size), 12
+    beyond = [(0, max(side - length, 0)) for length in size]
+    # numpy cannot mirror one row: there is nothing beside it, so it is repeated.
+    modes = ["edge" if length == 1 else "reflect" for length in size]
+    mirrored = np.pad(source, (beyond[0], (0, 0), (0, 0)), mode=modes[0])
+    mirrored = np.pad(mirrored, ((0, 0), beyond[1], (0, 0)), mode=modes[1]).astype(int)
+    windows = [
+        mirrored[top : top + side, left : left + side]
+        for top in range(mirrored.shape[0] - side + 1)
+        for left in range(mirrored.shape[1] - side + 1)
+    ]
+    known = {picture.tobytes() for window in windows for picture in symmetries(window)}
+    for crop in pixels(Photos([source]).crops(50, side, keyed_rng(0))):
+        assert np.ascontiguousarray(crop).tobytes() in known
+
+
+def test_crops_follow_their_key() -> None:
+    photos = Photos([photo(60, 50)])
+    first, same, other = (photos.crops(4, 16, keyed_rng(key)) for key in (0, 0, 1))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+    assert first.shape == (4, 3, 16, 16)
+    assert first.dtype == torch.float32
+
+
+def test_grey_photos_have_three_equal_channels() -> None:
+    crops = Photos([photo(20, 20)[..., 0]]).crops(2, 8, keyed_rng(0))
+    assert torch.equal(crops, crops[:, :1].expand_as(crops))
+
+
+def test_photos_own_their_pixels() -> None:
+    array = photo(20, 20)
+    photos = Photos([array])
+    before = photos.crops(2, 8, keyed_rng(0))
+    array[:] = 0
+    assert torch.equal(photos.crops(2, 8, keyed_rng(0)), before)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((8, 9, 4), np.uint8),
+        np.zeros((8, 9), np.float32),
+        np.zeros((0, 9, 3), np.uint8),
+        np.zeros((8,), np.uint8),
+    ],
+    ids=["rgba", "float", "empty", "flat"],
+)
+def test_other_arrays_are_no_photos(array: np.ndarray) -> None:
+    with refused("uint8 (H, W) or (H, W, 3)", str(array.dtype), str(array.shape)):
+        Photos([photo(8, 8), array])
+
+
+def test_no_photos_are_refused() -> None:
+    with refused("at least one photo"):
+        Photos([])
+
+
+# ---- noisy pairs ----
+
+GAUSSIAN, BLIND = Gaussian(25), LevelRange(Gaussian, 0, 55)
+
+
+def pairs(noise: Noise | LevelRange = GAUSSIAN, **changes: object) -> NoisyPairs:
+    settings = {"batch": 16, "crop_px": 32, "seed": 5, "file_step": False, **changes}
+    return NoisyPairs(Photos([photo(80, 90)]), noise, **settings)
+
+
+def clean_of(settings: NoisyPairs, step: int) -> Tensor:
+    """The clean crops behind a batch: the pairs are drawn from the key (seed, step)."""
+    rng = keyed_rng(settings.seed, step, "crop")
+    return settings.photos.crops(settings.batch, settings.crop_px, rng)
+
+
+@pytest.mark.parametrize("noise", [GAUSSIAN, BLIND], ids=["fixed", "blind"])
+def test_batches_depend_on_seed_and_step_alone(noise: Noise | LevelRange) -> None:
+    one, other = pairs(noise), pairs(noise, seed=6)
+    from_start = list(itertools.islice(one(), 3))
+    late = next(one(2))  # as after a resume
+    assert all(torch.equal(a, b) for a, b in zip(from_start[2], late, strict=True))
+    assert not torch.equal(from_start[0][0], from_start[1][0])
+    assert not torch.equal(one.at(0)[0], other.at(0)[0])
+
+
+def test_source_and_target_are_independent_draws_over_one_crop() -> None:
+    one = pairs()
+    source, target = one.at(0)
+    clean = clean_of(one, 0)
+    assert abs(z_score((source - clean) * (target - clean))) < 4
+    for noisy in (source, target):
+        assert abs(z_score(noisy - clean)) < 4
+        assert abs(z_score((noisy - clean).square(), (25 / 255) ** 2)) < 4
+
+
+def test_clean_targets_are_the_reference() -> None:
+    one = pairs(targets="clean")
+    assert torch.equal(one.at(3)[1], clean_of(one, 3))
+    sampled = pairs(PointSampling(4), targets="clean")
+    source, target = sampled.at(0)
+    assert torch.equal(target, PointSampling(4).reference(clean_of(sampled, 0)))
+    assert source.shape == target.shape == (16, 3, 8, 8)
+
+
+def test_the_kind_of_target_changes_no_source() -> None:
+    assert torch.equal(pairs().at(0)[0], pairs(targets="clean").at(0)[0])
+
+
+def test_each_image_has_one_level_for_both_views() -> None:
+    one = pairs(BLIND, batch=64)
+    source, target = one.at(0)
+    clean = clean_of(one, 0)
+    levels = BLIND.draw(64, keyed_rng(5, 0, "level")).sigma_255.flatten() / 255
+    for noisy in (source, target):
+        stds = (noisy - clean).flatten(1).std(1)
+        # A standard deviation from n numbers has a standard error of σ / √(2n).
+        assert float(((stds - levels).abs() / levels * math.sqrt(2 * 3 * 32**2)).max()) < 4.5
+    assert float(levels.std()) > 0.04
+
+
+def test_frozen_batches_repeat() -> None:
+    one = pairs(frozen=3)
+    for step, twin in [(0, 3), (2, 8)]:
+        for a, b in zip(one.at(step), one.at(twin), strict=True):
+            assert torch.equal(a, b)
+    assert not torch.equal(one.at(0)[0], one.at(1)[0])
+    assert torch.equal(one.at(1)[0], pairs().at(1)[0])
+
+
+def stepped(batch: Tensor) -> Tensor:
+    """Which images of a batch hold 8-bit levels alone."""
+    return (images.file_step(batch) == batch).flatten(1).all(1)
+
+
+@pytest.mark.parametrize("targets", ["noisy", "clean"])
+def test_half_of_the_sources_and_no_target_pass_the_file_step(targets: str) -> None:
+    """Noisy targets stay unclipped: clipping them would bias what is learnt."""
+    plain = pairs(batch=64, targets=targets)
+    filed = pairs(batch=64, targets=targets, file_step=True)
+    passed = []
+    for step in range(8):
+        (raw, raw_target), (source, target) = plain.at(step), filed.at(step)
+        assert torch.equal(target, raw_target)
+        if targets == "noisy":
+            assert not bool(stepped(target).any())
+            assert float(target.min()) < 0
+            assert float(target.max()) > 1
+        through = stepped(source)
+        expected = torch.where(through[:, None, None, None], images.file_step(raw), raw)
+        assert torch.equal(source, expected)
+        passed.append(through.float())
+    assert abs(z_score(torch.cat(passed), 0.5)) < 4
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"targets": "other"}, 'targets are "noisy" or "clean", got \'other\''),
+        ({"batch": 0}, "at least 1"),
+        ({"crop_px": 0}, "at least 1"),
+        ({"frozen": 0}, "at least 1"),
+    ],
+)
+def test_impossible_pairs_are_refused(wrong: dict[str, object], message: str) -> None:
+    with refused(message):
+        pairs(**wrong)
+
+
+# ---- folders ----
+
+
+def test_photo_files_are_all_pictures_below_a_folder_in_order(tmp_path: Path) -> None:
+    for name in ("b.png", "a.JPG", "sub/c.tiff", "notes.txt", "d.safetensors"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = [path.relative_to(tmp_path).as_posix() for path in photo_files(tmp_path)]
+    assert found == ["a.JPG", "b.png", "sub/c.tiff"]
+
+
+def test_folders_without_photos_are_refused(tmp_path: Path) -> None:
+    with refused("holds no PNG, JPEG", "give a folder of photos"):
+        photo_files(tmp_path)
+    with refused("none is not a folder"):
+        photo_files(tmp_path / "none")
+
+
+def test_unreadable_photos_are_named_and_left_out(tmp_path: Path) -> None:
+    Image.fromarray(photo(8, 9)).save(tmp_path / "colour.png")
+    Image.fromarray(photo(8, 9)[..., 0]).save(tmp_path / "grey.png")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    told: list[str] = []
+    arrays = read_photos(photo_files(tmp_path), told.append)
+    assert [array.shape for array in arrays] == [(8, 9, 3)] * 2
+    assert all(array.dtype == np.uint8 for array in arrays)
+    np.testing.assert_array_equal(arrays[0], photo(8, 9))
+    np.testing.assert_array_equal(arrays[1], np.repeat(photo(8, 9)[..., :1], 3, -1))
+    assert len(told) == 1
+    assert "broken.png" in told[0]
+
+
+def names(count: int) -> list[Path]:
+    return [Path(f"folder/{number:03}.png") for number in range(count)]
+
+
+@pytest.mark.parametrize(("count", "expected"), [(2, 1), (5, 1), (30, 3), (239, 24), (500, 24)])
+def test_hold_out_splits(count: int, expected: int) -> None:
+    training, validation = hold_out(names(count))
+    assert len(validation) == expected
+    assert sorted(training + validation) == names(count)
+
+
+def test_hold_out_follows_the_names_alone() -> None:
+    files = names(40)
+    assert hold_out(files[::-1]) == hold_out(files)
+    moved = [Path("elsewhere") / file.name for file in files]
+    assert [file.name for file in hold_out(moved)[1]] == [file.name for file in hold_out(files)[1]]
+
+
+def test_one_file_more_moves_at_most_one_other() -> None:
+    files = names(60)
+    _, before = hold_out(files[:-1])
+    _, after = hold_out(files)
+    assert len(set(before) ^ set(after)) <= 2
+
+
+def test_hold_out_needs_two_photos() -> None:
+    with refused("at least two photos"):
+        hold_out(names(1))
+
+
+@pytest.mark.parametrize("name", samples.NAMES)
+def test_samples_are_photos(name: str) -> None:
+    picture = samples.sample(name)
+    assert picture.dtype == np.uint8
+    assert picture.shape[2:] in ((3,), ())
+    with pytest.raises(ValueError, match="read-only"):
+        picture[0] = 0
+
+
+def test_samples_for_training_and_validation_are_apart() -> None:
+    training, validation = samples.training_and_validation()
+    assert len(training) + len(validation) == len(samples.NAMES)
+    assert {id(picture) for picture in training}.isdisjoint(map(id, validation))
+    with refused("unknown sample 'lena'", "chelsea"):
+        samples.sample("lena")

@@ -74,8 +74,8 @@ def limits_text() -> str:
     bounds = limits()
     return "\n".join(
         [
-            f"- Pictures up to {bounds.max_megapixels:g} megapixels and files up to "
-            f"{bounds.max_file_megabytes:g} MB: PNG, JPEG, WebP, GIF, BMP, TIFF. Nothing is resized.",
+            f"- Pictures up to {bounds.max_megapixels:g} megapixels, files up to "
+            f"{bounds.max_file_megabytes:g} MB; PNG, JPEG, WebP, GIF, BMP, TIFF. None is resized.",
             "- This page works at 8 bit. PSNR is of 8-bit pictures, over all pixels and channels.",
             "- Pictures stay in this server's memory, and are dropped after "
             f"{bounds.session_minutes:g} minutes without use.",
@@ -97,8 +97,8 @@ def header() -> str:
     """The page's title line, as HTML."""
     return (
         "<header class='top'><div><h1>Noise2Noise</h1>"
-        "<p>Add noise to a picture, remove it again, and see how much came back: with networks that "
-        "learned from noisy pictures alone.</p></div>"
+        "<p>Add noise to a picture, remove it again, and see how much came back: with networks "
+        "that learned from noisy pictures alone.</p></div>"
         f"<span class='badge'>{escape(place().label)}</span></header>"
     )
 

@@ -1,0 +1,222 @@
+"""The page in Chromium, as a visitor uses it."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import n2n
+from n2n import images
+from n2n.data.samples import sample
+
+pytestmark = pytest.mark.browser
+WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 375, "height": 800}
+DONE_MS = 30_000  # patience with a loaded machine, not a goal
+NUMBERS = re.compile(r"([\d.]+) → ([\d.]+) dB")
+# Gradio's own findings, by what of theirs they are on.
+UPSTREAM = (".upload-container", ".image-container", ".thumbnail", "footer", ".wrap.svelte", ".empty")
+
+
+class Page:
+    """A page of the app in a context of its own, and what went wrong on it."""
+
+    def __init__(self, browser, url, size, theme="light"):
+        self.context = browser.new_context(viewport=size, accept_downloads=True)
+        self.page = self.context.new_page()
+        self.complaints, self.strangers = [], []
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self._asked(request.url, url))
+        self.page.goto(f"{url}?__theme={theme}")
+        self.wait_for_result()
+
+    def _heard(self, message):
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def _asked(self, address, own):
+        if not address.startswith((own, "data:", "blob:")):
+            self.strangers.append(address)
+
+    def wait_for_result(self):
+        self.page.get_by_text("PSNR, noisy → denoised").wait_for(timeout=DONE_MS)
+
+    def numbers(self):
+        return self.page.locator(".numbers").inner_text()
+
+    def psnr(self):
+        return tuple(float(value) for value in NUMBERS.search(self.numbers()).groups())
+
+    def download(self, which, folder):
+        with self.page.expect_download(timeout=DONE_MS) as caught:
+            self.page.get_by_role("button", name=f"Download {which} PNG").click()
+        path = Path(folder) / caught.value.suggested_filename
+        caught.value.save_as(path)
+        return images.read(path).pixels
+
+    def upload(self, path):
+        self.page.set_input_files("input[type=file] >> nth=0", path)
+
+    def set_level(self, value):
+        box = self.page.get_by_label("number input for σ (8-bit units)")
+        box.fill(str(value))
+        box.press("Enter")
+
+
+@pytest.fixture
+def visit(browser, server):
+    """Open the page; in the end nothing may have gone wrong on it."""
+    pages = []
+
+    def open_page(size=WIDE, theme="light"):
+        pages.append(Page(browser, server.url, size, theme))
+        return pages[-1]
+
+    yield open_page
+    for page in pages:
+        page.context.close()
+        assert page.complaints == []
+        assert page.strangers == []
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "photo.png"
+    images.write(path, sample("astronaut")[:256, 100:400])
+    return path
+
+
+def test_it_opens_with_a_denoised_sample(visit):
+    page = visit()
+    before, after = page.psnr()
+    assert before == pytest.approx(20.2, abs=0.3)  # σ 25, clipped
+    assert after > before
+    assert "averaged frames" in page.numbers()
+    assert page.page.get_by_test_id("imageslider-image").count() == 2
+
+
+def test_a_photo_is_noised_denoised_and_measured_as_shown(visit, photo, tmp_path):
+    """What the page states is what the core finds on the files that the visitor takes away."""
+    page = visit()
+    page.upload(photo)
+    page.page.get_by_text("picture: 300 × 256 px, colour").wait_for()
+    page.set_level(40)
+    page.page.get_by_text("PSNR, noisy → denoised").wait_for(state="detached", timeout=DONE_MS)
+    page.wait_for_result()
+    noisy, denoised, clean = (
+        page.download(name, tmp_path) for name in ("noisy", "denoised", "clean")
+    )
+    np.testing.assert_array_equal(clean, images.read(photo).pixels)
+    reference = images.to_tensor(clean)
+    found = [float(n2n.psnr_db(images.to_tensor(x), reference)) for x in (noisy, denoised)]
+    assert page.psnr() == pytest.approx(found, abs=0.051)
+    text = page.numbers()
+    for pixels in (noisy, denoised):
+        assert f"{n2n.ssim(pixels, clean):.3f}" in text
+    model = page.page.get_by_role("radio", checked=True).last.get_attribute("value")
+    np.testing.assert_array_equal(denoised, n2n.load(model)(noisy))
+
+
+def test_two_visitors_at_once_do_not_mix(visit, photo, tmp_path):
+    one, other = visit(), visit()
+    other.upload(photo)
+    other.page.get_by_text("picture: 300 × 256 px").wait_for()
+    one.page.get_by_role("button", name="Denoise", exact=True).click()
+    other.wait_for_result()
+    one.wait_for_result()
+    (tmp_path / "a").mkdir()
+    assert one.download("clean", tmp_path / "a").shape == sample("chelsea").shape
+    assert other.download("clean", tmp_path).shape == (256, 300, 3)
+
+
+def test_an_already_noisy_photo_gets_a_level(visit):
+    page = visit()
+    page.page.get_by_label("My photo is already noisy").check()
+    page.page.locator(".numbers .big").wait_for(timeout=DONE_MS)
+    assert re.search(r"σ \d|No noise level|No noise found", page.numbers())
+    assert not page.page.get_by_label("Seed").is_visible()
+    page.page.get_by_role("tab", name="Side by side").click()
+    page.page.get_by_label("Add noise", exact=True).check()
+    page.wait_for_result()
+
+
+def test_views_strength_and_comparison(visit):
+    page = visit()
+    for name in ("Side by side", "Detail", "Difference", "Slider"):
+        page.page.get_by_role("tab", name=name).click()
+        marks = {"Side by side": "Clean", "Detail": "80 × 80 px", "Difference": "Contrast ×"}
+        page.page.get_by_text(marks.get(name, "shown whole")).first.wait_for()
+    before, _ = page.psnr()
+    box = page.page.get_by_label("number input for Strength (%)")
+    box.fill("0")
+    box.press("Enter")
+    page.page.get_by_text(f"{before:.1f} → {before:.1f} dB").wait_for()
+    page.page.get_by_role("button", name="Compare models").click()
+    page.page.locator(".compare tr", has_text="non-local means").wait_for(timeout=DONE_MS)
+    assert page.page.locator(".compare tbody tr").count() >= 3
+
+
+def test_a_click_on_the_map_moves_the_detail(visit):
+    page = visit()
+    page.page.get_by_role("tab", name="Detail").click()
+    chart = page.page.get_by_alt_text("Where picture")
+    chart.wait_for()
+    box = chart.bounding_box()
+    chart.click(position={"x": box["width"] * 0.9, "y": box["height"] * 0.5})
+    across = page.page.get_by_label("number input for Across (%)")
+    page.page.wait_for_function("e => e.value > 60", arg=across.element_handle())
+
+
+def test_a_broken_upload_says_so_and_loses_nothing(visit, tmp_path):
+    page = visit()
+    path = tmp_path / "broken.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(99))
+    before = page.numbers()
+    page.upload(path)
+    page.page.get_by_test_id("toast-body").get_by_text("broken.png").wait_for()
+    assert page.numbers() == before
+    page.complaints = [c for c in page.complaints if "broken" not in c]
+
+
+def test_the_keyboard_is_enough(visit):
+    """Tab reaches the controls in the order of the work; Enter and arrows use them."""
+    page = visit()
+    page.page.get_by_label("number input for σ (8-bit units)").focus()
+    reached = []
+    for _ in range(40):
+        page.page.keyboard.press("Tab")
+        reached.append(page.page.evaluate("document.activeElement.textContent.trim()"))
+        if reached[-1] in ("Denoise", "Denoise again"):
+            break
+    assert "New seed" in reached
+    page.page.keyboard.press("Enter")
+    page.wait_for_result()
+    page.page.get_by_role("tab", name="Slider").focus()
+    page.page.keyboard.press("ArrowRight")
+    page.page.keyboard.press("Enter")
+    page.page.get_by_alt_text("Denoised picture").first.wait_for()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_axe_finds_nothing_serious_and_nothing_scrolls_sideways(visit, size, theme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is missing")
+    page = visit(size, theme)
+    page.page.add_style_tag(content="* { animation: none !important; transition: none !important }")
+    found = []
+    for name in ("Denoise", "How it works"):
+        page.page.get_by_role("tab", name=name).click()
+        page.page.wait_for_timeout(500)
+        wide = page.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"{name} is {wide} px too wide"
+        for violation in axe.Axe().run(page.page).response["violations"]:
+            if violation["impact"] in ("serious", "critical"):
+                found += [(violation["id"], node["html"][:150]) for node in violation["nodes"]
+                          if not _upstream(node)]
+    assert found == []
+
+
+def _upstream(node):
+    place = f"{node['target']} {node['html']}"
+    return any(mark in place for mark in UPSTREAM)

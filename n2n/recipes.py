@@ -26,5 +26,6 @@ RECIPES: dict[str, TrainConfig] = {
         average=0.0,
         unit_gradient=False,
         file_step=False,
+        exposure=0.0,
     ),
 }

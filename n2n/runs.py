@@ -59,9 +59,8 @@ class TrainConfig:
     average: float = 0.9995  # of the weights, per step
     initialization: str = "default"
     targets: Targets = "noisy"
-    frozen: int | None = (
-        None  # None: fresh noise at every visit; n: the same n batches over and over
-    )
+    frozen: int | None = None  # fresh noise at every visit; n: the same n batches for ever
+    exposure: float = 0.25  # share of images made to have pure white and black parts
     file_step: bool = True  # half of the inputs clipped and rounded, as files are
     seed: int = 0
 
@@ -117,6 +116,7 @@ class Run:
             targets=config.targets,
             frozen=config.frozen,
             file_step=config.file_step,
+            exposure=config.exposure,
         )
         self.held_out = [_validation_crop(photo).to(self.placement.device) for photo in held_out]
         self.start, self.pixels = 0, 0

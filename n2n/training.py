@@ -90,8 +90,13 @@ def train(
     budget: Budget,
     start: int = 0,
     autocast: AbstractContextManager[None] | None = None,
+    unit_gradient: bool = False,
 ) -> Iterator[Step]:
-    """Fit `model` to (source, target) batches, yielding after every step, until the budget is used."""
+    """Fit `model` to (source, target) batches, yielding after every step, until the budget is used.
+
+    `unit_gradient` scales each step's gradient to norm 1: a network without normalisation layers
+    has rare, huge gradients, and one of them would upset an adaptive optimizer for many steps.
+    """
     autocast = autocast or nullcontext()
     model.train()
     for index, (source, target) in enumerate(batches, start):
@@ -108,10 +113,18 @@ def train(
                 estimate = model(source)  # noqa: B023  the closure never outlives its step
             value = loss(estimate.float(), target, progress)  # noqa: B023
             value.backward()  # type: ignore[no-untyped-call]
+            if unit_gradient:
+                _normalize_gradient(model)
             return value
 
         value = optimizer.step(closure)
         yield Step(index, torch.as_tensor(value).detach(), rate, progress)
+
+
+def _normalize_gradient(model: nn.Module) -> None:
+    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    torch._foreach_div_(gradients, norm + 1e-12)
 
 
 def averaged(steps: Iterable[Step], average: AveragedModel, model: nn.Module) -> Iterator[Step]:

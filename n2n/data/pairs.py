@@ -32,6 +32,8 @@ class NoisyPairs:
         frozen: None draws crops and noise afresh for ever; a number repeats after so many batches.
         file_step: half of the sources pass the 8-bit file step (clipped, rounded), as real files
             do. A target never does: clipping it would bias what is learnt.
+        exposure: share of images whose contrast is raised until parts are pure white or black.
+            Photos have few such parts, and without them a network learns to grey clipped noise.
     """
 
     photos: Photos
@@ -42,6 +44,7 @@ class NoisyPairs:
     targets: Targets = "noisy"
     frozen: int | None = None
     file_step: bool = True
+    exposure: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what no batch could be made of."""
@@ -55,6 +58,8 @@ class NoisyPairs:
         if self.frozen is not None:
             step %= self.frozen
         clean = self.photos.crops(self.batch, self.crop_px, self._rng(step, "crop"))
+        if self.exposure > 0:
+            clean = self._exposed(clean, step)
         noise = self.noise
         if isinstance(noise, LevelRange):
             noise = noise.draw(self.batch, self._rng(step, "level"))
@@ -71,6 +76,14 @@ class NoisyPairs:
         while True:
             yield self.at(start)
             start += 1
+
+    def _exposed(self, clean: Tensor, step: int) -> Tensor:
+        """Contrast 1 to 4 about a random grey, clipped: still a clean picture, in [0, 1]."""
+        rng = self._rng(step, "exposure")
+        uniform = torch.rand((3, len(clean), 1, 1, 1), generator=rng, device=clean.device)
+        grey, contrast = uniform[1], 4 ** uniform[2]
+        exposed = ((clean - grey) * contrast + grey).clamp(0, 1)
+        return torch.where(uniform[0] < self.exposure, exposed, clean)
 
     def _file_step_half(self, source: Tensor, step: int) -> Tensor:
         choice = torch.rand(

@@ -14,16 +14,19 @@ CSS = """
          padding: 4px 12px; white-space: nowrap; background: var(--background-fill-secondary); }
 .foot { color: var(--body-text-color-subdued); font-size: 14px; text-align: center;
         margin: 8px 0 0; }
+.dark button[role=tab].selected { color: var(--primary-300); }
 .gradio-container .html-container { padding: 0; }
 .heading h2 { margin: 0; font-size: 18px; font-weight: 650; }
 .samples .grid-wrap { height: auto; max-height: none; min-height: 0; padding-top: 28px; }
 .samples .caption-label { display: none; }
+.samples .grid-container button { aspect-ratio: 3 / 2 !important; height: auto !important; }
 .samples .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) !important; }
 .models .wrap { flex-direction: column; }
 .models label { width: 100%; }
 .seed { align-items: end; }
 .seed button { height: 42px; }
 .exact img { image-rendering: pixelated; }
+.detail img { object-fit: none !important; width: 100%; height: 100%; }
 .line p { font-size: 15px; margin: 0; }
 .status { min-height: 24px; }
 .presets { gap: 8px; }
@@ -34,12 +37,13 @@ CSS = """
 .numbers p { margin: 4px 0; font-size: 16px; }
 .numbers .big { font-size: 20px; font-weight: 600; }
 .numbers .how { font-size: 14px; color: var(--body-text-color-subdued); }
-.compare, .wide table { border-collapse: collapse; width: 100%; font-size: 15px;
+.wide table { border-collapse: collapse; width: 100%; font-size: 15px;
                         font-variant-numeric: tabular-nums; }
-.compare th, .compare td, .wide th, .wide td { text-align: left; padding: 6px 12px 6px 4px;
+.wide table th, .wide table td { text-align: left; padding: 6px 16px 6px 4px; border: 0;
   border-bottom: 1px solid var(--border-color-primary); }
+.compare td:first-child { width: 112px; }
 .compare img { image-rendering: pixelated; border-radius: 4px; max-width: none; }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; contain: inline-size; }
 .steps { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 16px; }
 .steps figure { margin: 0; }
 .steps img { width: 100%; height: auto; border-radius: 6px; image-rendering: pixelated; }
@@ -60,7 +64,9 @@ PRESS_DOWNLOAD = """() => setTimeout(() => {
 
 def theme() -> gr.themes.Base:
     """Gradio's default in indigo, with other colours where its contrasts are too low."""
-    return gr.themes.Default(primary_hue="indigo", font=FONTS, text_size="lg").set(
+    return gr.themes.Default(
+        primary_hue="indigo", font=FONTS, text_size="lg", spacing_size="sm"
+    ).set(
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_hover="*primary_700",
         button_primary_background_fill_dark="*primary_600",
@@ -69,6 +75,9 @@ def theme() -> gr.themes.Base:
         button_cancel_background_fill_hover="#991b1b",
         button_cancel_background_fill_dark="#b91c1c",
         button_cancel_background_fill_hover_dark="#991b1b",
+        color_accent="*primary_600",  # Gradio has none for dark: see .dark in the CSS
+        link_text_color="*primary_600",
+        link_text_color_dark="*primary_300",
         body_text_color_subdued="*neutral_500",
         body_text_color_subdued_dark="*neutral_400",
     )

@@ -14,8 +14,6 @@ pytestmark = pytest.mark.browser
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 375, "height": 800}
 DONE_MS = 30_000  # patience with a loaded machine, not a goal
 NUMBERS = re.compile(r"([\d.]+) → ([\d.]+) dB")
-# Gradio's own findings, by what of theirs they are on.
-UPSTREAM = (".upload-container", ".image-container", ".thumbnail", "footer", ".wrap.svelte", ".empty")
 
 
 class Page:
@@ -32,7 +30,8 @@ class Page:
         self.wait_for_result()
 
     def _heard(self, message):
-        if message.type in ("error", "warning"):
+        # That is what Gradio's own client says of its upload stream.
+        if message.type in ("error", "warning") and message.text != "Method not implemented.":
             self.complaints.append(message.text)
 
     def _asked(self, address, own):
@@ -145,7 +144,7 @@ def test_views_strength_and_comparison(visit):
     page = visit()
     for name in ("Side by side", "Detail", "Difference", "Slider"):
         page.page.get_by_role("tab", name=name).click()
-        marks = {"Side by side": "Clean", "Detail": "80 × 80 px", "Difference": "Contrast ×"}
+        marks = {"Side by side": "Clean", "Detail": "4 times its size", "Difference": "Contrast ×"}
         page.page.get_by_text(marks.get(name, "shown whole")).first.wait_for()
     before, _ = page.psnr()
     box = page.page.get_by_label("number input for Strength (%)")
@@ -193,7 +192,7 @@ def test_the_keyboard_is_enough(visit):
     page.page.keyboard.press("Enter")
     page.wait_for_result()
     page.page.get_by_role("tab", name="Slider").focus()
-    page.page.keyboard.press("ArrowRight")
+    page.page.keyboard.press("Tab")
     page.page.keyboard.press("Enter")
     page.page.get_by_alt_text("Denoised picture").first.wait_for()
 
@@ -212,11 +211,5 @@ def test_axe_finds_nothing_serious_and_nothing_scrolls_sideways(visit, size, the
         assert wide <= 0, f"{name} is {wide} px too wide"
         for violation in axe.Axe().run(page.page).response["violations"]:
             if violation["impact"] in ("serious", "critical"):
-                found += [(violation["id"], node["html"][:150]) for node in violation["nodes"]
-                          if not _upstream(node)]
+                found += [(violation["id"], node["html"][:150]) for node in violation["nodes"]]
     assert found == []
-
-
-def _upstream(node):
-    place = f"{node['target']} {node['html']}"
-    return any(mark in place for mark in UPSTREAM)

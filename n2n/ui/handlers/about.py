@@ -5,11 +5,13 @@ from html import escape
 from typing import Any
 
 import numpy as np
+import torch
 
 import n2n
 from n2n import images, shipped
 from n2n.devices import place
 from n2n.noise import NOISES
+from n2n.randomness import keyed_rng
 from n2n.ui.handlers import models, pictures
 from n2n.ui.limits import limits
 
@@ -37,12 +39,17 @@ def figure() -> str:
     """Four pictures as HTML: two noisy draws, the mean of many, the clean one."""
     clean = pictures.sample(PICTURE_OF).pixels[CROP]
     noise = NOISES["gaussian"](SIGMA)  # type: ignore[call-arg]
-    draws = [pictures.add_noise(clean, noise, seed) for seed in range(COPIES)]
-    mean = np.rint(np.mean(draws, 0)).astype(np.uint8)
+    draws = [noise(pictures.as_tensor(clean), keyed_rng(seed)) for seed in range(COPIES)]
+    # Unclipped, as training's targets are: the mean of clipped ones would be greyish.
+    source, target, mean = draws[0], draws[1], torch.stack(draws).mean(0)
     steps = (
-        (draws[0], "What the network sees", "noisy picture, the input"),
-        (draws[1], "What it is asked for", "another noisy picture, the target"),
-        (mean, f"The mean of {COPIES} such targets", "mean of many noisy pictures"),
+        (images.to_uint8(source), "What the network sees", "noisy picture, the input"),
+        (images.to_uint8(target), "What it is asked for", "another noisy picture, the target"),
+        (
+            images.to_uint8(mean),
+            f"The mean of {COPIES} such targets",
+            "mean of many noisy pictures",
+        ),
         (clean, "The clean picture, never shown to it", "clean picture"),
     )
     return "<div class='steps'>" + "".join(_step(*step) for step in steps) + "</div>"
@@ -55,7 +62,8 @@ def model_table() -> str:
         return "<p>No models are here: the folder of weights is empty.</p>"
     cards = {name: shipped.card(name) for name in names}
     tests = list(dict.fromkeys(test for card in cards.values() for test in card.get("psnr_db", {})))
-    head = ["Model", "Parameters", "Size", "Work per pixel", *(f"PSNR, {test}" for test in tests)]
+    head = ["Model", "Trained on", "Parameters", "Size", "Work per pixel"]
+    head += [f"PSNR, {test}" for test in tests]
     cells = "".join(f"<th scope='col'>{escape(cell)}</th>" for cell in head)
     body = "".join(_model_row(name, card, tests) for name, card in cards.items())
     return (
@@ -113,6 +121,7 @@ def _model_row(name: str, card: dict[str, Any], tests: list[str]) -> str:
     work = models.number(card.get("kmacs_per_pixel"))
     found = [models.number(card.get("psnr_db", {}).get(test)) for test in tests]
     cells = [
+        _training(card),
         _known(parameters / 1e6, "{:.2f} million"),
         models.file_size(name),
         _known(work, "{:.0f} thousand multiply-adds"),
@@ -120,6 +129,13 @@ def _model_row(name: str, card: dict[str, Any], tests: list[str]) -> str:
     ]
     row = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
     return f"<tr><th scope='row'>{escape(name)}</th>{row}</tr>"
+
+
+def _training(card: dict[str, Any]) -> str:
+    training, seen = card.get("training", {}), models.number(card.get("gigapixels"))
+    parts = [training.get("noise"), training.get("targets") and f"{training['targets']} targets"]
+    parts.append(f"{seen:.3g} gigapixels" if np.isfinite(seen) else None)
+    return ", ".join(part for part in parts if part) or "–"
 
 
 def _known(value: float, form: str) -> str:

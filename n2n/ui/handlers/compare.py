@@ -65,7 +65,10 @@ def table(scene: Scene, rows: list[Row], look: Look) -> str:
     head = ["Detail", "Method", *(["PSNR", "SSIM"] if with_quality else []), "Time"]
     body = "".join(_row(row, with_quality, scene, look) for row in rows)
     cells = "".join(f"<th scope='col'>{cell}</th>" for cell in head)
-    return f"<table class='compare'><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
+    return (
+        "<div class='wide' tabindex='0' role='region' aria-label='Comparison of models'>"
+        f"<table class='compare'><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
 
 
 def non_local_means(noisy: Pixels, tell: Tell = lambda part: None) -> Pixels:

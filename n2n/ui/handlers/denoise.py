@@ -3,7 +3,6 @@
 import functools
 import math
 import secrets
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -106,7 +105,10 @@ def _open(
     height, width = picture.pixels.shape[:2]
     what = "grey" if picture.pixels.ndim == 2 else "colour"
     facts = "; ".join([f"{name}: {width} × {height} px, {what}", *picture.notes])
-    yield replace(_noisy_update(scene, look), notes=facts, is_large=_is_large(scene))
+    is_large = _is_large(scene)
+    preview = scene.noisy[crop_box(scene.noisy, look, PREVIEW_PX)] if is_large else None
+    update = replace(_noisy_update(scene, look), notes=facts)
+    yield replace(update, is_large=is_large, preview=preview)
 
 
 def redraw(visitor: str, settings: Settings, look: Look) -> Iterator[Update]:
@@ -137,10 +139,9 @@ def denoise(visitor: str, model: str | None, look: Look) -> Iterator[Update]:
     """
     scene = store().get(visitor)
     model = model or ""
-    started = time.monotonic()
     for event in network.in_turn(functools.partial(_result, model, scene)):
         if isinstance(event, Progress):
-            yield Update(status=_waiting(model, scene, event.part, started), busy=True)
+            yield Update(status=_waiting(model, scene, event), busy=True)
             continue
         scene = replace(scene, result=event.value)
         if store().update(visitor, scene):
@@ -269,12 +270,13 @@ def _offer(model: str | None, expected_ms: float | None) -> str:
     return f"Press Denoise to run {model}: about {models.duration(expected_ms / 1000)} here."
 
 
-def _waiting(model: str, scene: Scene, part: float | None, started: float) -> str:
+def _waiting(model: str, scene: Scene, event: Progress) -> str:
+    part = event.part
     if part is None:
         return "Waiting for a turn: another picture is being denoised."
     if part > 0.02:
-        left = network.seconds_left(started, part)
-        return f"Denoising with {model}: {100 * part:.0f} %, about {models.duration(left)} left."
+        left = models.duration(event.seconds_left())
+        return f"Denoising with {model}: {100 * part:.0f} %, about {left} left."
     expected = models.milliseconds(model, scene.megapixels)
     about = "" if expected is None else f", about {models.duration(expected / 1000)}"
-    return f"Denoising {scene.megapixels:.2f} MP with {model}{about}."
+    return f"Denoising {scene.megapixels:.3g} MP with {model}{about}."

@@ -19,7 +19,7 @@ def menu() -> list[tuple[str, str]]:
 def text(name: str) -> str:
     """One line: what it is for, size, PSNR and speed, as far as they are known."""
     card = shipped.card(name)
-    parts = [card.get("purpose"), file_size(name), usual_psnr(card), _speed(name)]
+    parts = [card.get("purpose"), file_size(name), usual_psnr(card), _work(name), _speed(name)]
     known = ", ".join(part for part in parts if part)
     return f"{name}: {known}" if known else name
 
@@ -57,6 +57,17 @@ def usual_psnr(card: Mapping[str, Any]) -> str | None:
 def number(value: object, missing: float = math.nan) -> float:
     """A number from a card, where there is one."""
     return float(value) if isinstance(value, int | float) else missing
+
+
+def _work(name: str) -> str | None:
+    """Beside the first model."""
+    first = shipped.names()[0]
+    own, others = (number(shipped.card(one).get("kmacs_per_pixel")) for one in (name, first))
+    if name == first or not (own > 0 and others > 0):
+        return None
+    if own < others:
+        return f"{others / own:.0f} times less work than {first}"
+    return f"{own / others:.0f} times the work of {first}"
 
 
 def _speed(name: str) -> str | None:

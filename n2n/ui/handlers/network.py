@@ -27,9 +27,17 @@ _ms_per_megapixel: dict[str, float] = {}  # what this machine was last measured 
 
 @dataclass(frozen=True)
 class Progress:
-    """The part done, 0 to 1; None while waiting for a turn."""
+    """The part done, 0 to 1 (None while waiting for a turn), when, and when the turn began."""
 
     part: float | None
+    now: float = 0.0
+    began: float = 0.0
+
+    def seconds_left(self) -> float:
+        """If the rest goes as fast as the part that is done, which must not be 0."""
+        assert self.part
+        left = (self.now - self.began) * (1 - self.part) / self.part
+        return max(left - (time.monotonic() - self.now), 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,20 +57,22 @@ def in_turn(job: Callable[[Tell], T]) -> Iterator[Progress | Finished[T]]:
     The job runs in a thread, since a network cannot yield. Closing this generator stops the job at
     its next `tell`; until then its turn lasts, so that never two networks run at once.
     """
-    stop = threading.Event()
+    stop, began = threading.Event(), 0.0
     events: queue.SimpleQueue[Progress | Finished[T] | BaseException] = queue.SimpleQueue()
 
     def tell(part: float) -> None:
         if stop.is_set():
             raise _StoppedError
-        events.put(Progress(part))
+        events.put(Progress(part, time.monotonic(), began))
 
     def work() -> None:
+        nonlocal began
         try:
             while not _turn.acquire(timeout=0.2):
                 if stop.is_set():
                     return
             try:
+                began = time.monotonic()
                 tell(0.0)
                 events.put(Finished(job(tell)))
             finally:
@@ -145,8 +155,3 @@ def milliseconds(model: str, megapixels: float) -> float | None:
     """How long a model will take here, from its last run; None before the first."""
     known = _ms_per_megapixel.get(model)
     return None if known is None else known * megapixels
-
-
-def seconds_left(started: float, part: float) -> float:
-    """Of work that began at `started` (time.monotonic) and is done by `part`, which is not 0."""
-    return (time.monotonic() - started) * (1 - part) / part

@@ -76,6 +76,11 @@ def _worth(scene: Scene, after: Quality | None) -> str:
 
 
 def _how(result: Result, megapixels: float) -> str:
-    size = f"{megapixels:.2f} MP" if megapixels < 10 else f"{megapixels:.1f} MP"
-    parts = [result.model, duration(result.milliseconds / 1000), size, result.device, *result.notes]
+    parts = [
+        result.model,
+        duration(result.milliseconds / 1000),
+        f"{megapixels:.3g} MP",
+        result.device,
+        *result.notes,
+    ]
     return f"<p class='how'>{escape(' · '.join(parts))}</p>"

@@ -119,10 +119,9 @@ def _detail(scene: Scene, denoised: Pixels | None, look: Look) -> Shown:
         None if pixels is None else enlarged(pixels[box])
         for pixels in (scene.noisy, denoised, scene.reference)
     )
-    rows, columns = box
     note = (
-        f"{columns.stop - columns.start} × {rows.stop - rows.start} px at {DETAIL_SCALE} times "
-        "their size, without smoothing. Click on the small picture, or use the sliders, to move."
+        f"At {DETAIL_SCALE} times its size, without smoothing. "
+        "Click on the small picture, or use the sliders, to move."
     )
     whole = scene.noisy if denoised is None else denoised
     captions = ("Where", "Noisy", "Denoised", "Clean")

@@ -278,7 +278,7 @@ def _sliders(kind: str, *levels: float) -> list[gr.Slider]:
 
 def _preview(update: Update) -> Any:  # noqa: ANN401  an update of Gradio's
     if update.is_large is not None:
-        return gr.Image(value=None, visible=update.is_large)
+        return gr.Image(value=update.preview, visible=update.is_large)
     return gr.skip() if update.preview is None else update.preview
 
 

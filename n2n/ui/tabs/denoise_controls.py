@@ -53,9 +53,10 @@ def picture() -> PictureControls:
     own = upload(
         "Upload, drop or paste a picture",
         sources=["upload", "clipboard"],
-        height=190,
+        height=150,
+        show_label=False,
         buttons=[],
-        placeholder="Drop a picture here\n- or -\nclick to choose one",
+        placeholder="Drop or choose a picture",
         alt_text="the picture you added",
     )
     thumbnails = [

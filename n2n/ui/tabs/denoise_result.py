@@ -57,7 +57,7 @@ class Result:
 def layout() -> Result:
     """Build it from top to bottom."""
     gr.Markdown("## Result", elem_classes="heading")
-    with gr.Tabs():
+    with gr.Tabs(overflow_behavior="wrap"):
         with gr.Tab(VIEWS[0]) as slider_tab:
             slider = gr.ImageSlider(
                 label="Noisy | denoised", format="png", buttons=[], max_height=640
@@ -76,7 +76,7 @@ def layout() -> Result:
     )
     with gr.Row():
         names = ("denoised", "noisy", "clean")
-        downloads = {n: gr.Button(f"Download {n} PNG", size="md", min_width=160) for n in names}
+        downloads = {n: gr.Button(f"Download {n} PNG", size="sm", min_width=160) for n in names}
     file = gr.DownloadButton("File", visible="hidden", elem_id="download-file")
     with gr.Row():
         compare = gr.Button("Compare models", size="md")
@@ -101,17 +101,17 @@ def _detail() -> tuple[tuple[gr.Image, ...], gr.Slider, gr.Slider]:
     with gr.Row():
         side = DETAIL_PX * DETAIL_SCALE
         names = ("Noisy", "Denoised", "Clean")
-        crops = [_picture(name, min_width=240, height=side) for name in names]
+        crops = [_picture(name, "exact detail", min_width=190, height=side) for name in names]
     return (chart, *crops), across, down
 
 
-def _picture(name: str, **options: Any) -> gr.Image:  # noqa: ANN401  gr.Image's own
+def _picture(name: str, classes: str = "exact", **options: Any) -> gr.Image:  # noqa: ANN401  gr.Image's own
     return gr.Image(
         label=name,
         format="png",
         buttons=["fullscreen"],
         interactive=False,
-        elem_classes="exact",
+        elem_classes=classes.split(),
         alt_text=f"{name} picture",
         **options,
     )

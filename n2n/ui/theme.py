@@ -18,6 +18,7 @@ CSS = """
 .gradio-container .html-container { padding: 0; }
 .heading h2 { margin: 0; font-size: 18px; font-weight: 650; }
 .samples .grid-wrap { height: auto; max-height: none; min-height: 0; padding-top: 28px; }
+.samples .grid-container { grid-auto-rows: auto; align-content: start; }
 .samples .caption-label { display: none; }
 .samples .grid-container button { aspect-ratio: 3 / 2 !important; height: auto !important; }
 .samples .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) !important; }
@@ -41,6 +42,7 @@ CSS = """
                         font-variant-numeric: tabular-nums; }
 .wide table th, .wide table td { text-align: left; padding: 6px 16px 6px 4px; border: 0;
   border-bottom: 1px solid var(--border-color-primary); }
+.wide td { white-space: nowrap; }
 .compare td:first-child { width: 112px; }
 .compare img { image-rendering: pixelated; border-radius: 4px; max-width: none; }
 .wide { overflow-x: auto; contain: inline-size; }

@@ -1,10 +1,12 @@
-"""The app is built as it should be, and answers programs: three endpoints, their errors, attacks."""
+"""The app is built as it should be, and answers programs: endpoints, errors, attacks."""
 
 import base64
 import contextlib
 import json
 import urllib.error
 import urllib.request
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,28 +17,29 @@ import n2n
 from n2n import images
 from n2n.data.samples import sample
 from n2n.ui import build_app, launch_options
+from tests.conftest import Server
 
 MODEL = next(iter(n2n.shipped_models()), "best")
 
 
 @pytest.fixture(scope="module")
-def client(server):
+def client(server: Server) -> Client:
     return Client(server.url, verbose=False)
 
 
 @pytest.fixture
-def photo(tmp_path):
+def photo(tmp_path: Path) -> Path:
     path = tmp_path / "photo.png"
     images.write(path, sample("chelsea"))
     return path
 
 
-def pixels(path):
+def pixels(path: Path | str) -> np.ndarray:
     return images.read(path).pixels
 
 
 @pytest.mark.filterwarnings("error::UserWarning")
-def test_the_app_builds_twice():
+def test_the_app_builds_twice() -> None:
     for _ in range(2):
         config = build_app().get_config_file()
     labels = [c["props"]["label"] for c in config["components"] if c["type"] == "tabitem"]
@@ -46,7 +49,7 @@ def test_the_app_builds_twice():
     assert public == {"add_noise", "denoise", "compare"}
 
 
-def test_the_app_is_hardened():
+def test_the_app_is_hardened() -> None:
     options = launch_options()
     assert not {"server_name", "server_port", "auth"} & options.keys()
     app = build_app()
@@ -60,7 +63,7 @@ def test_the_app_is_hardened():
     assert lossy == []
 
 
-def test_endpoints_are_as_documented(client):
+def test_endpoints_are_as_documented(client: Client) -> None:
     found = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     signatures = {
         name: [
@@ -77,7 +80,7 @@ def test_endpoints_are_as_documented(client):
     assert all(endpoint["description"] for endpoint in found.values())
 
 
-def test_the_three_endpoints_work_together(client, photo, tmp_path):
+def test_the_three_endpoints_work_together(client: Client, photo: Path, tmp_path: Path) -> None:
     """Noise, denoise, compare over the network give what the core gives on the same arrays."""
     noisy_file = client.predict(handle_file(photo), api_name="/add_noise")
     again = client.predict(handle_file(photo), "gaussian", 25, 0, api_name="/add_noise")
@@ -108,7 +111,7 @@ def test_the_three_endpoints_work_together(client, photo, tmp_path):
         assert found["ssim"][index] == pytest.approx(n2n.ssim(pixels(file), clean), abs=1e-6)
 
 
-def test_strength_zero_gives_the_input(client, photo):
+def test_strength_zero_gives_the_input(client: Client, photo: Path) -> None:
     path, _ = client.predict(handle_file(photo), MODEL, 0.0, api_name="/denoise")
     np.testing.assert_array_equal(pixels(path), sample("chelsea"))
 
@@ -124,7 +127,9 @@ def test_strength_zero_gives_the_input(client, photo):
         ("/denoise", (MODEL, 2), "between 0"),
     ],
 )
-def test_wrong_values_get_one_line(client, photo, endpoint, values, said):
+def test_wrong_values_get_one_line(
+    client: Client, photo: Path, endpoint: str, values: tuple[Any, ...], said: str
+) -> None:
     with pytest.raises(AppError) as caught:
         client.predict(handle_file(photo), *values, api_name=endpoint)
     assert said in str(caught.value).lower()
@@ -140,7 +145,9 @@ def test_wrong_values_get_one_line(client, photo, endpoint, values, said):
         ("empty.png", b"", "empty"),
     ],
 )
-def test_a_broken_upload_gets_our_line(client, tmp_path, name, content, said):
+def test_a_broken_upload_gets_our_line(
+    client: Client, tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(AppError) as caught:
@@ -149,7 +156,7 @@ def test_a_broken_upload_gets_our_line(client, tmp_path, name, content, said):
     assert "upstream" not in str(caught.value).lower()
 
 
-def test_an_oversize_picture_is_refused_by_its_header(client, tmp_path):
+def test_an_oversize_picture_is_refused_by_its_header(client: Client, tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     images.write(path, np.zeros((4100, 4100), np.uint8))
     with pytest.raises(AppError, match="megapixels"):
@@ -159,7 +166,7 @@ def test_an_oversize_picture_is_refused_by_its_header(client, tmp_path):
 REST = {"add_noise": ["gaussian", 25, 0], "denoise": [MODEL, 1]}
 
 
-def answer(server, endpoint, image):
+def answer(server: Server, endpoint: str, image: dict[str, Any]) -> str:
     """The events of a raw HTTP call with this picture: their kind and text."""
     body = json.dumps({"data": [image, *REST[endpoint]]}).encode()
     headers = {"Content-Type": "application/json"}
@@ -177,7 +184,9 @@ MARK = {"meta": {"_type": "gradio.FileData"}}
 @pytest.mark.parametrize("endpoint", ["add_noise", "denoise"])
 @pytest.mark.parametrize("mark", [{}, MARK], ids=["unmarked", "marked"])
 @pytest.mark.parametrize("where", ["outside", "dots", "link", "zero", "missing"])
-def test_a_path_that_a_client_names_is_never_opened(server, photo, endpoint, mark, where):
+def test_a_path_that_a_client_names_is_never_opened(
+    server: Server, photo: Path, endpoint: str, mark: dict[str, Any], where: str
+) -> None:
     link = server.uploads / "link.png"
     with contextlib.suppress(FileExistsError):
         link.symlink_to(photo)
@@ -195,23 +204,23 @@ def test_a_path_that_a_client_names_is_never_opened(server, photo, endpoint, mar
     link.unlink()
 
 
-def test_an_unmarked_path_gets_our_line(server, photo):
+def test_an_unmarked_path_gets_our_line(server: Server, photo: Path) -> None:
     assert "not an upload" in answer(server, "add_noise", {"path": str(photo)})
 
 
-def test_a_data_url_is_refused_in_one_line(server, photo):
+def test_a_data_url_is_refused_in_one_line(server: Server, photo: Path) -> None:
     data = base64.b64encode(photo.read_bytes()).decode()
     said = answer(server, "add_noise", {"url": f"data:image/png;base64,{data}"})
     assert "event: error" in said
     assert "upload the picture as a file" in said
 
 
-def test_no_exception_of_ours_was_logged(server, client, photo):
+def test_no_exception_of_ours_was_logged(server: Server, client: Client, photo: Path) -> None:
     with pytest.raises(AppError):
         client.predict(handle_file(photo), "fog", api_name="/add_noise")
     assert "/n2n/" not in server.log.read_text()  # Gradio logs its own for a path with a zero byte
 
 
-def test_infinite_psnr_is_null(client, photo):
+def test_infinite_psnr_is_null(client: Client, photo: Path) -> None:
     same = client.predict(*[handle_file(photo)] * 3, api_name="/compare")
     assert same == {"psnr_db": [None, None], "ssim": [1.0, 1.0]}

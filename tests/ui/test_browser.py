@@ -1,7 +1,11 @@
 """The page in Chromium, as a visitor uses it."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -9,6 +13,12 @@ import pytest
 import n2n
 from n2n import images
 from n2n.data.samples import sample
+from n2n.noise import create_noise
+from n2n.ui.handlers.pictures import add_noise
+from tests.conftest import Server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage
 
 pytestmark = pytest.mark.browser
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 375, "height": 800}
@@ -19,7 +29,9 @@ NUMBERS = re.compile(r"([\d.]+) → ([\d.]+) dB")
 class Page:
     """A page of the app in a context of its own, and what went wrong on it."""
 
-    def __init__(self, browser, url, size, theme="light"):
+    def __init__(
+        self, browser: Browser, url: str, size: dict[str, int], theme: str = "light"
+    ) -> None:
         self.context = browser.new_context(viewport=size, accept_downloads=True)
         self.page = self.context.new_page()
         self.complaints, self.strangers = [], []
@@ -29,46 +41,46 @@ class Page:
         self.page.goto(f"{url}?__theme={theme}")
         self.wait_for_result()
 
-    def _heard(self, message):
+    def _heard(self, message: ConsoleMessage) -> None:
         # That is what Gradio's own client says of its upload stream.
         if message.type in ("error", "warning") and message.text != "Method not implemented.":
             self.complaints.append(message.text)
 
-    def _asked(self, address, own):
+    def _asked(self, address: str, own: str) -> None:
         if not address.startswith((own, "data:", "blob:")):
             self.strangers.append(address)
 
-    def wait_for_result(self):
+    def wait_for_result(self) -> None:
         self.page.get_by_text("PSNR, noisy → denoised").wait_for(timeout=DONE_MS)
 
-    def numbers(self):
+    def numbers(self) -> str:
         return self.page.locator(".numbers").inner_text()
 
-    def psnr(self):
+    def psnr(self) -> tuple[float, ...]:
         return tuple(float(value) for value in NUMBERS.search(self.numbers()).groups())
 
-    def download(self, which, folder):
+    def download(self, which: str, folder: Path) -> np.ndarray:
         with self.page.expect_download(timeout=DONE_MS) as caught:
             self.page.get_by_role("button", name=f"Download {which} PNG").click()
         path = Path(folder) / caught.value.suggested_filename
         caught.value.save_as(path)
         return images.read(path).pixels
 
-    def upload(self, path):
+    def upload(self, path: Path) -> None:
         self.page.set_input_files("input[type=file] >> nth=0", path)
 
-    def set_level(self, value):
+    def set_level(self, value: float) -> None:
         box = self.page.get_by_label("number input for σ (8-bit units)")
         box.fill(str(value))
         box.press("Enter")
 
 
 @pytest.fixture
-def visit(browser, server):
+def visit(browser: Browser, server: Server) -> Iterator[Callable[..., Page]]:
     """Open the page; in the end nothing may have gone wrong on it."""
     pages = []
 
-    def open_page(size=WIDE, theme="light"):
+    def open_page(size: dict[str, int] = WIDE, theme: str = "light") -> Page:
         pages.append(Page(browser, server.url, size, theme))
         return pages[-1]
 
@@ -80,13 +92,13 @@ def visit(browser, server):
 
 
 @pytest.fixture
-def photo(tmp_path):
+def photo(tmp_path: Path) -> Path:
     path = tmp_path / "photo.png"
     images.write(path, sample("astronaut")[:256, 100:400])
     return path
 
 
-def test_it_opens_with_a_denoised_sample(visit):
+def test_it_opens_with_a_denoised_sample(visit: Callable[..., Page]) -> None:
     page = visit()
     before, after = page.psnr()
     assert before == pytest.approx(20.2, abs=0.3)  # σ 25, clipped
@@ -95,7 +107,9 @@ def test_it_opens_with_a_denoised_sample(visit):
     assert page.page.get_by_test_id("imageslider-image").count() == 2
 
 
-def test_a_photo_is_noised_denoised_and_measured_as_shown(visit, photo, tmp_path):
+def test_a_photo_is_noised_denoised_and_measured_as_shown(
+    visit: Callable[..., Page], photo: Path, tmp_path: Path
+) -> None:
     """What the page states is what the core finds on the files that the visitor takes away."""
     page = visit()
     page.upload(photo)
@@ -117,7 +131,27 @@ def test_a_photo_is_noised_denoised_and_measured_as_shown(visit, photo, tmp_path
     np.testing.assert_array_equal(denoised, n2n.load(model)(noisy))
 
 
-def test_two_visitors_at_once_do_not_mix(visit, photo, tmp_path):
+def test_the_noise_follows_the_slider_and_the_last_value_wins(
+    visit: Callable[..., Page], tmp_path: Path
+) -> None:
+    page = visit()
+    slider = page.page.get_by_label("range slider for σ (8-bit units)")
+    slider.focus()
+    for _ in range(20):
+        slider.press("ArrowRight")
+    page.page.get_by_text(re.compile("Noisy, 15")).first.wait_for(timeout=DONE_MS)
+    page.wait_for_result()
+    page.page.wait_for_timeout(1500)  # nothing that was overtaken may come after
+    noisy, clean = page.download("noisy", tmp_path), page.download("clean", tmp_path)
+    direct = float(n2n.psnr_db(images.to_tensor(noisy), images.to_tensor(clean)))
+    assert page.psnr()[0] == pytest.approx(direct, abs=0.051)
+    expected = add_noise(clean, create_noise("gaussian", 45), 0)
+    np.testing.assert_array_equal(noisy, expected)
+
+
+def test_two_visitors_at_once_do_not_mix(
+    visit: Callable[..., Page], photo: Path, tmp_path: Path
+) -> None:
     one, other = visit(), visit()
     other.upload(photo)
     other.page.get_by_text("picture: 300 × 256 px").wait_for()
@@ -129,7 +163,7 @@ def test_two_visitors_at_once_do_not_mix(visit, photo, tmp_path):
     assert other.download("clean", tmp_path).shape == (256, 300, 3)
 
 
-def test_an_already_noisy_photo_gets_a_level(visit):
+def test_an_already_noisy_photo_gets_a_level(visit: Callable[..., Page]) -> None:
     page = visit()
     page.page.get_by_label("My photo is already noisy").check()
     page.page.locator(".numbers .big").wait_for(timeout=DONE_MS)
@@ -140,7 +174,7 @@ def test_an_already_noisy_photo_gets_a_level(visit):
     page.wait_for_result()
 
 
-def test_views_strength_and_comparison(visit):
+def test_views_strength_and_comparison(visit: Callable[..., Page]) -> None:
     page = visit()
     for name in ("Side by side", "Detail", "Difference", "Slider"):
         page.page.get_by_role("tab", name=name).click()
@@ -156,7 +190,7 @@ def test_views_strength_and_comparison(visit):
     assert page.page.locator(".compare tbody tr").count() >= 3
 
 
-def test_a_click_on_the_map_moves_the_detail(visit):
+def test_a_click_on_the_map_moves_the_detail(visit: Callable[..., Page]) -> None:
     page = visit()
     page.page.get_by_role("tab", name="Detail").click()
     chart = page.page.get_by_alt_text("Where picture")
@@ -167,7 +201,9 @@ def test_a_click_on_the_map_moves_the_detail(visit):
     page.page.wait_for_function("e => e.value > 60", arg=across.element_handle())
 
 
-def test_a_broken_upload_says_so_and_loses_nothing(visit, tmp_path):
+def test_a_broken_upload_says_so_and_loses_nothing(
+    visit: Callable[..., Page], tmp_path: Path
+) -> None:
     page = visit()
     path = tmp_path / "broken.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(99))
@@ -178,7 +214,7 @@ def test_a_broken_upload_says_so_and_loses_nothing(visit, tmp_path):
     page.complaints = [c for c in page.complaints if "broken" not in c]
 
 
-def test_the_keyboard_is_enough(visit):
+def test_the_keyboard_is_enough(visit: Callable[..., Page]) -> None:
     """Tab reaches the controls in the order of the work; Enter and arrows use them."""
     page = visit()
     page.page.get_by_label("number input for σ (8-bit units)").focus()
@@ -199,7 +235,9 @@ def test_the_keyboard_is_enough(visit):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_axe_finds_nothing_serious_and_nothing_scrolls_sideways(visit, size, theme):
+def test_axe_finds_nothing_serious_and_nothing_scrolls_sideways(
+    visit: Callable[..., Page], size: dict[str, int], theme: str
+) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is missing")
     page = visit(size, theme)
     page.page.add_style_tag(content="* { animation: none !important; transition: none !important }")

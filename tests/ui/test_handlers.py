@@ -1,9 +1,12 @@
 """The page's logic without a page: what is denoised, what is measured, what is said."""
 
 import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 import n2n
 import n2n.noise_level
@@ -28,26 +31,27 @@ from n2n.ui.handlers.views import LEFT, REMOVED, VIEWS, Look
 
 GAUSSIAN = Settings(ADD, "gaussian", 25, 0, 0)
 VISITOR = "visitor"
+LOOK = Look()
 
 
 class Spy:
     """A denoiser that gives back what it got, or a fixed answer, and remembers what it got."""
 
-    def __init__(self, answer=None):
+    def __init__(self, answer: np.ndarray | None = None) -> None:
         self.got, self.answer = [], answer
 
-    def run(self, noisy, *, progress=None):
+    def run(self, noisy: np.ndarray, *, progress: Callable[[float], None]) -> Denoised:
         self.got.append(noisy)
         progress(1.0)
         image = noisy if self.answer is None else self.answer
         return Denoised(image, 10.0, noisy.shape[0] * noisy.shape[1] / 1e6, "CPU", ())
 
-    def __call__(self, noisy):
+    def __call__(self, noisy: Tensor) -> Tensor:
         return noisy
 
 
 @pytest.fixture
-def identity(monkeypatch):
+def identity(monkeypatch: pytest.MonkeyPatch) -> Spy:
     spy = Spy()
     monkeypatch.setattr(network, "load", lambda name: spy)
     monkeypatch.setattr(network, "_ms_per_megapixel", {})
@@ -55,18 +59,20 @@ def identity(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def _forget():
+def _forget() -> Iterator[None]:
     yield
     store().drop(VISITOR)
 
 
-def open_and_denoise(name="astronaut", settings=GAUSSIAN, look=Look()):  # noqa: B008  frozen
+def open_and_denoise(
+    name: str = "astronaut", settings: Settings = GAUSSIAN, look: Look = LOOK
+) -> Scene:
     list(denoise.open_sample(VISITOR, name, settings, look))
     list(denoise.denoise(VISITOR, "best", look))
     return store().get(VISITOR)
 
 
-def test_the_denoiser_gets_the_very_picture_that_is_shown(identity):
+def test_the_denoiser_gets_the_very_picture_that_is_shown(identity: Spy) -> None:
     scene = open_and_denoise()
     (got,) = identity.got
     shown = views.show(scene, Look(), None).pictures[0]
@@ -79,7 +85,7 @@ def test_the_denoiser_gets_the_very_picture_that_is_shown(identity):
 
 
 @pytest.mark.parametrize("name", ["astronaut", "camera"])
-def test_an_identity_denoiser_gets_the_noisy_pictures_numbers(identity, name):
+def test_an_identity_denoiser_gets_the_noisy_pictures_numbers(identity: Spy, name: str) -> None:
     scene = open_and_denoise(name)
     assert scene.result.after == scene.before
     clean = sample(name)
@@ -89,7 +95,7 @@ def test_an_identity_denoiser_gets_the_noisy_pictures_numbers(identity, name):
     assert scene.noisy.ndim == clean.ndim  # grey stays grey
 
 
-def test_quality_by_bands_is_quality_of_the_whole():
+def test_quality_by_bands_is_quality_of_the_whole() -> None:
     rng = np.random.default_rng(0)
     clean = rng.integers(0, 256, (601, 47, 3), dtype=np.uint8)
     noisy = np.clip(clean + rng.normal(0, 9, clean.shape), 0, 255).astype(np.uint8)
@@ -101,7 +107,7 @@ def test_quality_by_bands_is_quality_of_the_whole():
 
 
 @pytest.mark.parametrize("name", NOISES)
-def test_the_same_seed_gives_the_same_noise_and_another_another(name):
+def test_the_same_seed_gives_the_same_noise_and_another_another(name: str) -> None:
     clean = sample("chelsea")
     noise = create_noise(name)
     first, second, other = (pictures.add_noise(clean, noise, seed) for seed in (3, 3, 4))
@@ -111,7 +117,7 @@ def test_the_same_seed_gives_the_same_noise_and_another_another(name):
 
 
 @pytest.mark.parametrize("name", NOISES)
-def test_a_part_gets_the_noise_that_the_whole_gets(name):
+def test_a_part_gets_the_noise_that_the_whole_gets(name: str) -> None:
     clean = np.tile(sample("chelsea"), (8, 1, 1))
     noise = create_noise(name)
     whole = pictures.add_noise(clean, noise, 1)
@@ -120,7 +126,7 @@ def test_a_part_gets_the_noise_that_the_whole_gets(name):
     np.testing.assert_array_equal(part, whole[band : 2 * band])
 
 
-def test_noise_has_the_level_that_was_asked_for():
+def test_noise_has_the_level_that_was_asked_for() -> None:
     grey = np.full((600, 500, 3), 128, np.uint8)
     noisy = pictures.add_noise(grey, create_noise("gaussian", 25), 0)
     error = noisy.astype(float) - 128
@@ -130,7 +136,7 @@ def test_noise_has_the_level_that_was_asked_for():
     assert abs(error.var() - 625 - 1 / 12) < 4 * 625 * math.sqrt(2 / count)
 
 
-def test_the_reference_of_point_sampling_is_smaller_and_shown_as_clean():
+def test_the_reference_of_point_sampling_is_smaller_and_shown_as_clean() -> None:
     settings = Settings(ADD, "point-sampling", 5, 0, 0)
     list(denoise.open_sample(VISITOR, "chelsea", settings, Look()))
     scene = store().get(VISITOR)
@@ -140,7 +146,7 @@ def test_the_reference_of_point_sampling_is_smaller_and_shown_as_clean():
     assert scene.before.psnr_db == pytest.approx(float(direct), abs=1e-9)
 
 
-def test_strength_mixes_without_the_network(identity):
+def test_strength_mixes_without_the_network(identity: Spy) -> None:
     identity.answer = np.zeros_like(sample("astronaut"))
     scene = open_and_denoise()
     assert len(identity.got) == 1
@@ -156,7 +162,9 @@ def test_strength_mixes_without_the_network(identity):
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("settings", [GAUSSIAN, Settings(ALREADY, "gaussian", 25, 0, 0)])
-def test_every_view_shows_before_and_after_the_first_run(identity, view, settings):
+def test_every_view_shows_before_and_after_the_first_run(
+    identity: Spy, view: str, settings: Settings
+) -> None:
     look = Look(view=view)
     opened = list(denoise.open_sample(VISITOR, "chelsea", settings, look))
     assert opened[-1].shown.view == view
@@ -166,7 +174,7 @@ def test_every_view_shows_before_and_after_the_first_run(identity, view, setting
     assert len(last.shown.pictures) == len(last.shown.captions) or view == "Slider"
 
 
-def test_detail_is_exact_pixels_at_four_times_their_size(identity):
+def test_detail_is_exact_pixels_at_four_times_their_size(identity: Spy) -> None:
     look = Look("Detail", across=100, down=0)
     scene = open_and_denoise("chelsea", look=look)
     _, noisy, denoised, clean = denoise.render(VISITOR, look).shown.pictures
@@ -176,7 +184,7 @@ def test_detail_is_exact_pixels_at_four_times_their_size(identity):
         np.testing.assert_array_equal(crop[3::4, 3::4], whole[:side, -side:])
 
 
-def test_difference_states_its_contrast(identity):
+def test_difference_states_its_contrast(identity: Spy) -> None:
     identity.answer = sample("chelsea") + np.uint8(0)
     open_and_denoise("chelsea")
     left = denoise.render(VISITOR, Look("Difference", difference=LEFT)).shown
@@ -188,14 +196,16 @@ def test_difference_states_its_contrast(identity):
     np.testing.assert_array_equal(removed.pictures[0], expected)
 
 
-def test_a_large_picture_is_shown_smaller_and_says_so():
+def test_a_large_picture_is_shown_smaller_and_says_so() -> None:
     noisy = np.zeros((1000, 4000, 3), np.uint8)
     shown = views.show(Scene(pictures.Picture(noisy), "wide", noisy), Look(), None)
     assert shown.pictures[0].shape == (400, 1600, 3)
     assert "shown at 40 %" in shown.note
 
 
-def test_the_preview_of_a_large_picture_is_the_picture_to_be(monkeypatch):
+def test_the_preview_of_a_large_picture_is_the_picture_to_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(denoise, "LARGE_MEGAPIXELS", 0.1)
     look = Look(across=70, down=95)
     list(denoise.open_sample(VISITOR, "astronaut", GAUSSIAN, look))
@@ -205,7 +215,7 @@ def test_the_preview_of_a_large_picture_is_the_picture_to_be(monkeypatch):
     np.testing.assert_array_equal(first.preview, noisy[box])
 
 
-def test_a_run_that_was_overtaken_changes_nothing(identity):
+def test_a_run_that_was_overtaken_changes_nothing(identity: Spy) -> None:
     list(denoise.open_sample(VISITOR, "chelsea", GAUSSIAN, Look()))
     running = denoise.denoise(VISITOR, "best", Look())
     next(running)
@@ -215,9 +225,11 @@ def test_a_run_that_was_overtaken_changes_nothing(identity):
     assert store().get(VISITOR).result is None
 
 
-def test_a_picture_that_came_noisy_gets_its_noise_level(identity, monkeypatch):
-    found = n2n.noise_level.NoiseLevel(24.9, 30.9, 25.0, None)
-    monkeypatch.setattr(network, "level", lambda model, noisy: found)
+def test_a_picture_that_came_noisy_gets_its_noise_level(
+    identity: Spy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = n2n.noise_level.NoiseLevel(24.9, 30.9, 25.0, 25.0, doubt=None)
+    monkeypatch.setattr(network, "level", lambda model, noisy, megapixels: found)
     settings = Settings(ALREADY, "gaussian", 25, 0, 0)
     scene = open_and_denoise(settings=settings)
     np.testing.assert_array_equal(scene.noisy, sample("astronaut"))
@@ -227,7 +239,7 @@ def test_a_picture_that_came_noisy_gets_its_noise_level(identity, monkeypatch):
     assert "if the noise is white" in text
 
 
-def test_a_gain_is_worth_frames():
+def test_a_gain_is_worth_frames() -> None:
     before, after = quality.Quality(20.0, 0.4), quality.Quality(30.6, 0.9)
     noise = create_noise("gaussian")
     pixels = sample("chelsea")
@@ -246,7 +258,7 @@ def test_a_gain_is_worth_frames():
         (Settings(ADD, "gaussian", 25, 0, None), "whole number"),
     ],
 )
-def test_wrong_settings_are_refused_and_the_picture_stays(settings, said):
+def test_wrong_settings_are_refused_and_the_picture_stays(settings: Settings, said: str) -> None:
     list(denoise.open_sample(VISITOR, "chelsea", GAUSSIAN, Look()))
     kept = store().get(VISITOR)
     with pytest.raises(ValueError, match=said):
@@ -254,7 +266,7 @@ def test_wrong_settings_are_refused_and_the_picture_stays(settings, said):
     assert store().get(VISITOR) is kept
 
 
-def test_a_16_bit_file_becomes_8_bit_and_says_so(tmp_path):
+def test_a_16_bit_file_becomes_8_bit_and_says_so(tmp_path: Path) -> None:
     path = tmp_path / "deep.png"
     images.write(path, np.full((20, 30), 40000, np.uint16))
     list(denoise.open_file(VISITOR, str(path), GAUSSIAN, Look()))
@@ -264,14 +276,14 @@ def test_a_16_bit_file_becomes_8_bit_and_says_so(tmp_path):
     assert any("16 bits" in note for note in picture.notes)
 
 
-def test_a_picture_above_the_limit_is_refused(tmp_path):
+def test_a_picture_above_the_limit_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     images.write(path, np.zeros((100, 100), np.uint8))
     with pytest.raises(ValueError, match="megapixels"):
         pictures.read(path, 0.005)
 
 
-def test_without_weights_the_page_says_so(monkeypatch):
+def test_without_weights_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(n2n, "shipped_models", list)
     assert network.default_model() is None
     list(denoise.open_sample(VISITOR, "chelsea", GAUSSIAN, Look()))
@@ -281,7 +293,7 @@ def test_without_weights_the_page_says_so(monkeypatch):
         list(denoise.denoise(VISITOR, None, Look()))
 
 
-def test_a_slow_model_never_runs_unasked(identity, monkeypatch):
+def test_a_slow_model_never_runs_unasked(identity: Spy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "is_slow", lambda name: True)
     list(denoise.open_sample(VISITOR, "chelsea", GAUSSIAN, Look()))
     (update,) = denoise.denoise_if_quick(VISITOR, "seed", Look())
@@ -289,7 +301,9 @@ def test_a_slow_model_never_runs_unasked(identity, monkeypatch):
     assert identity.got == []
 
 
-def test_compare_runs_every_model_and_a_classical_method(identity, monkeypatch):
+def test_compare_runs_every_model_and_a_classical_method(
+    identity: Spy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(n2n, "shipped_models", lambda: ["one", "slow"])
     monkeypatch.setattr(models, "is_slow", lambda name: name == "slow")
     list(denoise.open_sample(VISITOR, "astronaut", GAUSSIAN, Look()))
@@ -303,7 +317,7 @@ def test_compare_runs_every_model_and_a_classical_method(identity, monkeypatch):
     assert compare.CLASSICAL in table
 
 
-def test_the_classical_method_by_bands_is_that_of_the_whole():
+def test_the_classical_method_by_bands_is_that_of_the_whole() -> None:
     noisy = pictures.add_noise(
         np.tile(sample("camera"), (2, 1))[:600, :90], create_noise("gaussian"), 0
     )
@@ -335,7 +349,9 @@ def test_the_classical_method_by_bands_is_that_of_the_whole():
         (lambda path: api.compare(path, path, None), "no picture"),
     ],
 )
-def test_endpoints_refuse_in_one_line(tmp_path, call, said):
+def test_endpoints_refuse_in_one_line(
+    tmp_path: Path, call: Callable[[str], object], said: str
+) -> None:
     path = tmp_path / "a.png"
     images.write(path, sample("chelsea"))
     with pytest.raises(ValueError, match=said) as caught:
@@ -343,15 +359,15 @@ def test_endpoints_refuse_in_one_line(tmp_path, call, said):
     assert "\n" not in str(caught.value)
 
 
-def test_a_grey_pictures_level_is_found(monkeypatch):
+def test_a_grey_pictures_level_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """An oracle of the identity's own: a linear shrinker f(y) = y/2 has divergence n/2 exactly."""
 
     class Half:
-        def __call__(self, noisy):
+        def __call__(self, noisy: Tensor) -> Tensor:
             return noisy / 2
 
     monkeypatch.setattr(network, "load", lambda name: Half())
     pixels = np.full((64, 64), 100, np.uint8)
-    level = network.level("any", pixels)
+    level = network.level("any", pixels, 1.0)
     # σ² = ‖y/2‖² / (n - n/2) = y² / 2
     assert level.sigma_255 == pytest.approx(100 / math.sqrt(2), rel=0.02)

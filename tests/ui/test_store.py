@@ -13,16 +13,16 @@ from n2n.ui.limits import Limits
 class Clock:
     now = 0.0
 
-    def __call__(self):
+    def __call__(self) -> float:
         return self.now
 
 
-def scene(megabytes=1):
+def scene(megabytes: int = 1) -> Scene:
     pixels = np.zeros((megabytes * 1024, 1024), np.uint8)
     return Scene(Picture(pixels), "x", noisy=pixels)  # one array in two places counts once
 
 
-def test_the_oldest_scene_goes_when_memory_is_short():
+def test_the_oldest_scene_goes_when_memory_is_short() -> None:
     kept = Store(max_bytes=3 * 2**20, seconds=900)
     for name in "abc":
         kept.put(name, scene())
@@ -35,7 +35,7 @@ def test_the_oldest_scene_goes_when_memory_is_short():
         kept.get(name)
 
 
-def test_one_scene_above_the_limit_is_kept_alone():
+def test_one_scene_above_the_limit_is_kept_alone() -> None:
     kept = Store(max_bytes=2**20, seconds=900)
     kept.put("a", scene())
     kept.put("b", scene(5))
@@ -44,7 +44,7 @@ def test_one_scene_above_the_limit_is_kept_alone():
         kept.get("a")
 
 
-def test_a_scene_goes_when_it_was_not_used():
+def test_a_scene_goes_when_it_was_not_used() -> None:
     clock = Clock()
     kept = Store(max_bytes=2**30, seconds=900, clock=clock)
     kept.put("a", scene())
@@ -58,7 +58,7 @@ def test_a_scene_goes_when_it_was_not_used():
     assert kept.bytes() == 0
 
 
-def test_visitors_do_not_see_each_other():
+def test_visitors_do_not_see_each_other() -> None:
     kept = Store(max_bytes=2**30, seconds=900)
     one, other = scene(), scene()
     kept.put("a", one)
@@ -69,18 +69,18 @@ def test_visitors_do_not_see_each_other():
     assert kept.get("b") is other
 
 
-def test_limits_are_read_from_the_environment():
+def test_limits_are_read_from_the_environment() -> None:
     assert Limits.from_environment({}) == Limits()
     read = Limits.from_environment({"N2N_MAX_MEGAPIXELS": "24", "N2N_QUEUE": "3", "OTHER": "x"})
     assert (read.max_megapixels, read.queue) == (24, 3)
 
 
 @pytest.mark.parametrize("value", ["many", "0", "-1", "nan"])
-def test_a_wrong_limit_is_refused_by_name(value):
+def test_a_wrong_limit_is_refused_by_name(value: str) -> None:
     with pytest.raises(ValueError, match="N2N_MAX_MEGAPIXELS"):
         Limits.from_environment({"N2N_MAX_MEGAPIXELS": value})
 
 
-def test_every_limit_is_documented():
+def test_every_limit_is_documented() -> None:
     for field in fields(Limits):
         assert f"{field.name}:" in Limits.__doc__

@@ -8,7 +8,7 @@ import numpy as np
 from n2n.denoiser import Denoised
 from n2n.noise import create_noise
 from n2n.noise_level import NoiseLevel
-from n2n.ui.handlers import network, pictures
+from n2n.ui.handlers import models, network, pictures
 from n2n.ui.handlers.denoise import parameters, whole_seed
 from n2n.ui.handlers.pictures import Picture, Pixels
 from n2n.ui.handlers.quality import quality
@@ -54,7 +54,8 @@ def denoise(image: str | None, model: str, strength: float) -> tuple[Pixels, dic
     noisy = picture.pixels
 
     def job(tell: network.Tell) -> tuple[Denoised, NoiseLevel]:
-        return network.denoise(model, noisy, tell), network.level(model, noisy)
+        denoised = network.denoise(model, noisy, tell)
+        return denoised, network.level(model, noisy, models.level_megapixels(model))
 
     denoised, level = network.result_of(network.in_turn(job))
     sure = level.doubt is None

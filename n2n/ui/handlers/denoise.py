@@ -222,7 +222,9 @@ def _noisy_update(scene: Scene, look: Look) -> Update:
 
 def _result(model: str, scene: Scene, tell: network.Tell) -> Result:
     denoised: Denoised = network.denoise(model, scene.noisy, tell)
-    level = network.level(model, scene.noisy) if scene.reference is None else None
+    level = None
+    if scene.reference is None:
+        level = network.level(model, scene.noisy, models.level_megapixels(model))
     return Result(
         estimate=denoised.image,
         model=model,
@@ -274,6 +276,8 @@ def _waiting(model: str, scene: Scene, event: Progress) -> str:
     part = event.part
     if part is None:
         return "Waiting for a turn: another picture is being denoised."
+    if part == 1:
+        return "Measuring the result."
     if part > 0.02:
         left = models.duration(event.seconds_left())
         return f"Denoising with {model}: {100 * part:.0f} %, about {left} left."

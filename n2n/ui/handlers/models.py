@@ -29,6 +29,11 @@ def is_slow(name: str) -> bool:
     return number(shipped.card(name).get("kmacs_per_pixel"), 0) > SLOW_KMACS
 
 
+def level_megapixels(name: str) -> float:
+    """How much of a picture to read the noise level off: a network runs some three times for it."""
+    return 0.1 if is_slow(name) else 1.0
+
+
 def milliseconds(name: str, megapixels: float) -> float | None:
     """How long it will take here: measured, or in proportion to one that was measured."""
     measured = network.milliseconds(name, megapixels)

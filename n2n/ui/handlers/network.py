@@ -17,7 +17,6 @@ from n2n.denoiser import Denoised, Denoiser
 from n2n.noise_level import NoiseLevel
 from n2n.ui.handlers.pictures import Pixels, as_tensor, middle
 
-LEVEL_MEGAPIXELS = 1.0  # the noise level is read off at most this much
 Tell = Callable[[float], None]
 T = TypeVar("T")
 
@@ -138,10 +137,13 @@ def denoise(model: str, noisy: Pixels, tell: Tell = lambda part: None) -> Denois
     return denoised
 
 
-def level(model: str, noisy: Pixels) -> NoiseLevel:
-    """The noise found in the middle of a picture, and the PSNR to expect. Call it `in_turn`."""
+def level(model: str, noisy: Pixels, megapixels: float) -> NoiseLevel:
+    """The noise in the middle of a picture, at most so large, and the PSNR to expect there.
+
+    Call it `in_turn`.
+    """
     denoiser = load(model)
-    part = as_tensor(middle(noisy, LEVEL_MEGAPIXELS))
+    part = as_tensor(middle(noisy, megapixels))
 
     def grey(one: Tensor) -> Tensor:
         # A grey picture has one noise, not three: the network as a function of one channel.

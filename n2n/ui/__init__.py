@@ -21,6 +21,7 @@ def build_app() -> gr.Blocks:
     """Build the page. No network is loaded yet: that happens when the first visitor looks."""
     _own_upload_folder()
     use_available_cores()
+    app: gr.Blocks
     with gr.Blocks(
         title="Noise2Noise",
         analytics_enabled=False,

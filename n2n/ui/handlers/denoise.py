@@ -82,7 +82,7 @@ def whole_seed(seed: float | None) -> int:
 
 
 def open_sample(visitor: str, name: str, settings: Settings, look: Look) -> Iterator[Update]:
-    """Take a sample photo. It is clean: noise is added whatever was chosen before."""
+    """Take a sample photo."""
     yield from _open(visitor, pictures.sample(name), name, settings, look)
 
 

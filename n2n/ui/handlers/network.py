@@ -17,6 +17,7 @@ from n2n.denoiser import Denoised, Denoiser
 from n2n.noise_level import NoiseLevel
 from n2n.ui.handlers.pictures import Pixels, as_tensor, middle
 
+TIMED_MEGAPIXELS = 0.1  # what a smaller picture takes says nothing of a larger one
 Tell = Callable[[float], None]
 T = TypeVar("T")
 
@@ -133,7 +134,8 @@ def default_model() -> str | None:
 def denoise(model: str, noisy: Pixels, tell: Tell = lambda part: None) -> Denoised:
     """Denoise and remember how fast it was. Call it `in_turn`."""
     denoised = load(model).run(noisy, progress=tell)
-    _ms_per_megapixel[model] = denoised.milliseconds / denoised.megapixels
+    if denoised.megapixels >= TIMED_MEGAPIXELS:
+        _ms_per_megapixel[model] = denoised.milliseconds / denoised.megapixels
     return denoised
 
 

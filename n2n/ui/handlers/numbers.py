@@ -72,7 +72,9 @@ def _worth(scene: Scene, after: Quality | None) -> str:
         )
     if gain < 0:
         return f"<p>{gain:+.1f} dB: more was taken away than won. Lower the strength.</p>"
-    return f"<p>{gain:+.1f} dB: as clean as {10 ** (gain / 10):.0f} averaged frames.</p>"
+    frames = 10 ** (gain / 10)
+    count = f"{frames:.0f}" if frames >= 10 else f"{frames:.2g}"
+    return f"<p>{gain:+.1f} dB: as clean as {count} averaged frames.</p>"
 
 
 def _how(result: Result, megapixels: float) -> str:

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -88,28 +88,32 @@ def wire(tab: DenoiseTab, app: gr.Blocks) -> None:
     """Bind all events; those that use the visitor's state are private."""
     everything = [tab.visitor, *tab.settings, *tab.look]
 
-    def and_denoise(event: Any) -> None:  # noqa: ANN401  Gradio's Dependency
+    runs = []
+
+    def and_denoise(event: Any) -> Any:  # noqa: ANN401  Gradio's Dependency
         """Denoise after a change, where that is quick; the newest change wins."""
-        event.success(
+        run = event.success(
             handler(_run(tab, denoise.denoise_if_quick)),
             [tab.visitor, tab.run.model, *tab.look],
             tab.outputs,
             **LATEST | NETWORK,
         )
+        runs.append(run)
+        return run
 
     opened = app.load(denoise.new_visitor, None, tab.visitor, **PRIVATE).then(
         handler(_opening(tab)), everything, tab.outputs, **PRIVATE
     )
-    and_denoise(opened)
+    _measured(tab, and_denoise(opened))
     _wire_picture(tab, everything, and_denoise)
     _wire_noise(tab, everything, and_denoise)
-    _wire_run(tab, and_denoise)
+    _wire_run(tab, and_denoise, runs)
     _wire_look(tab)
     _wire_downloads(tab)
     _wire_compare(tab)
 
 
-AndDenoise = Callable[[Any], None]
+AndDenoise = Callable[[Any], Any]
 
 
 def _wire_picture(tab: DenoiseTab, everything: list[Any], and_denoise: AndDenoise) -> None:
@@ -120,6 +124,7 @@ def _wire_picture(tab: DenoiseTab, everything: list[Any], and_denoise: AndDenois
     def take(event: gr.SelectData, visitor: str, *values: Any) -> Iterator[list[Any]]:  # noqa: ANN401
         name = denoise.pictures.samples.NAMES[int(event.index)]
         settings, look = _split(values)
+        settings = replace(settings, mode=ADD)  # a sample is clean, whatever was chosen before
         yield from map(tab.updates, denoise.open_sample(visitor, name, settings, look))
 
     uploaded = tab.picture.upload.upload(
@@ -127,7 +132,7 @@ def _wire_picture(tab: DenoiseTab, everything: list[Any], and_denoise: AndDenois
     )
     and_denoise(uploaded)
     tab.picture.samples.select(
-        lambda: (None, controls.ADD, gr.Column(visible=True)),
+        lambda: (None, ADD, gr.Column(visible=True)),
         None,
         [tab.picture.upload, tab.noise.mode, tab.noise.adding],
         **PRIVATE,
@@ -163,7 +168,12 @@ def _wire_noise(tab: DenoiseTab, everything: list[Any], and_denoise: AndDenoise)
         again(button.click(choose, None, [noise.noise, *sliders], **PRIVATE))
 
 
-def _wire_run(tab: DenoiseTab, and_denoise: AndDenoise) -> None:
+def _measured(tab: DenoiseTab, event: Any) -> None:  # noqa: ANN401
+    """State the speed that this machine has just shown."""
+    event.then(lambda: gr.Radio(models.menu()), None, tab.run.model, **PRIVATE)
+
+
+def _wire_run(tab: DenoiseTab, and_denoise: AndDenoise, runs: list[Any]) -> None:
     run = tab.run
     started = run.start.click(
         handler(_run(tab, denoise.denoise)),
@@ -171,13 +181,13 @@ def _wire_run(tab: DenoiseTab, and_denoise: AndDenoise) -> None:
         tab.outputs,
         **PRIVATE | NETWORK,
     )
-    started.then(lambda: gr.Radio(models.menu()), None, run.model, **PRIVATE)
+    _measured(tab, started)
     and_denoise(run.model.input(lambda: None, None, None, **PRIVATE))
     run.stop.click(
         lambda: tab.updates(Update(status="Stopped.", busy=False, again=True)),
         None,
         tab.outputs,
-        cancels=[started],
+        cancels=[started, *runs],
         **PRIVATE,
     )
 

@@ -6,6 +6,7 @@ FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "
 
 CSS = """
 .gradio-container { max-width: 1500px !important; margin: 0 auto; font-size: 16px; }
+.main.fillable { width: 100%; }
 .top { display: flex; flex-wrap: wrap; gap: 8px 24px; align-items: center;
        justify-content: space-between; padding: 4px 2px; }
 .top h1 { font-size: 28px; font-weight: 700; margin: 0; letter-spacing: -0.02em; }

@@ -203,6 +203,13 @@ def test_a_large_picture_is_shown_smaller_and_says_so() -> None:
     assert "shown at 40 %" in shown.note
 
 
+def test_a_tiny_picture_is_shown_larger_and_says_so() -> None:
+    noisy = sample("chelsea")[:64, :100]
+    shown = views.show(Scene(pictures.Picture(noisy), "icon", noisy), Look(), None)
+    np.testing.assert_array_equal(shown.pictures[0][::4, ::4], noisy)
+    assert "shown at 400 %" in shown.note
+
+
 def test_the_preview_of_a_large_picture_is_the_picture_to_be(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -297,8 +304,13 @@ def test_a_slow_model_never_runs_unasked(identity: Spy, monkeypatch: pytest.Monk
     monkeypatch.setattr(models, "is_slow", lambda name: True)
     list(denoise.open_sample(VISITOR, "chelsea", GAUSSIAN, Look()))
     (update,) = denoise.denoise_if_quick(VISITOR, "seed", Look())
-    assert update.again
-    assert identity.got == []
+    assert update.waits
+    assert update.button == "Denoise"
+    list(denoise.denoise(VISITOR, "seed", Look()))
+    list(denoise.redraw(VISITOR, GAUSSIAN, Look()))
+    (update,) = denoise.denoise_if_quick(VISITOR, "seed", Look())
+    assert update.button == "Denoise again"
+    assert len(identity.got) == 1
 
 
 def test_compare_runs_every_model_and_a_classical_method(

@@ -20,6 +20,7 @@ from n2n.ui.limits import limits
 QUICK_MS = 1500  # a run below this follows every change by itself
 LARGE_MEGAPIXELS = 2.0  # above, the noise shows on a detail first and SSIM comes last
 PREVIEW_PX = 320
+START, AGAIN = "Denoise", "Denoise again"
 ADD, ALREADY = "Add noise", "My photo is already noisy"
 PRESETS = {
     "Phone at night": ("poisson-gaussian", 0.05, 0.001),
@@ -42,13 +43,17 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Update:
-    """What changes on the page; None leaves a part as it is."""
+    """What changes on the page; None leaves a part as it is.
+
+    `button` is what stands on the Denoise button; it `waits` to be pressed, and shows it.
+    """
 
     shown: Shown | None = None
     numbers: str | None = None
     status: str | None = None
     busy: bool | None = None
-    again: bool | None = None
+    button: str | None = None
+    waits: bool = False
     notes: str | None = None
     preview: Pixels | None = None
     is_large: bool | None = None
@@ -116,7 +121,9 @@ def redraw(visitor: str, settings: Settings, look: Look) -> Iterator[Update]:
     scene = store().get(visitor)
     if _is_large(scene):
         yield Update(preview=_preview(scene.picture, settings, look))
-    scene = store().put(visitor, _scene(scene.picture, scene.name, settings))
+    was_denoised = scene.was_denoised or scene.result is not None
+    scene = _scene(scene.picture, scene.name, settings)
+    scene = store().put(visitor, replace(scene, was_denoised=was_denoised))
     yield _noisy_update(scene, look)
 
 
@@ -126,7 +133,7 @@ def denoise_if_quick(visitor: str, model: str | None, look: Look) -> Iterator[Up
     expected = None if model is None else models.milliseconds(model, scene.megapixels)
     unknown = expected is None and scene.megapixels > LARGE_MEGAPIXELS
     if model is None or models.is_slow(model) or unknown or (expected or 0) > QUICK_MS:
-        yield Update(status=_offer(model, expected), again=True)
+        yield Update(status=_offer(model, expected), button=_button(scene), waits=model is not None)
     else:
         yield from denoise(visitor, model, look)
 
@@ -217,7 +224,7 @@ def _preview(picture: Picture, settings: Settings, look: Look) -> Pixels:
 def _noisy_update(scene: Scene, look: Look) -> Update:
     """The noisy picture alone: what was denoised before is no longer what is shown."""
     shown = show(scene, look, None)
-    return Update(shown=shown, numbers=numbers.summary(scene, None), status="", again=False)
+    return Update(shown=shown, numbers=numbers.summary(scene, None), status="", button=START)
 
 
 def _result(model: str, scene: Scene, tell: network.Tell) -> Result:
@@ -246,7 +253,7 @@ def _finished(visitor: str, scene: Scene, look: Look) -> Iterator[Update]:
         store().update(
             visitor, replace(scene, before=before, result=replace(scene.result, after=after))
         )
-    yield replace(render(visitor, look), status="", busy=False, again=False)
+    yield replace(render(visitor, look), status="", busy=False, button=START)
 
 
 def _after(
@@ -262,6 +269,10 @@ def _after(
 def _is_large(scene: Scene) -> bool:
     height, width = scene.picture.pixels.shape[:2]
     return bool(height * width > LARGE_MEGAPIXELS * 1e6)
+
+
+def _button(scene: Scene) -> str:
+    return AGAIN if scene.was_denoised else START
 
 
 def _offer(model: str | None, expected_ms: float | None) -> str:

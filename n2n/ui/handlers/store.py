@@ -32,7 +32,7 @@ class Scene:
     """What one visitor works on.
 
     `noise` and `reference` are None where the picture came noisy. `before` is the quality of
-    `noisy`.
+    `noisy`; `was_denoised` says that the picture was, with another noise.
     """
 
     picture: Picture
@@ -42,6 +42,7 @@ class Scene:
     noise: Noise | None = None
     before: Quality | None = None
     result: Result | None = None
+    was_denoised: bool = False
 
     @property
     def megapixels(self) -> float:

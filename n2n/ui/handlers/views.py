@@ -11,7 +11,7 @@ from n2n.ui.handlers.store import Scene
 
 VIEWS = ("Slider", "Side by side", "Detail", "Difference")
 LEFT, REMOVED = "what is left: |denoised - clean|", "what was removed: noisy - denoised"
-LONGEST_PX = 1600  # of a picture that is shown whole
+LONGEST_PX, LEAST_PX = 1600, 480  # of a picture that is shown whole
 MAP_PX = 480
 DETAIL_PX, DETAIL_SCALE = 80, 4
 MARK = (79, 70, 229)  # the page's indigo
@@ -99,15 +99,15 @@ def map_shape(scene: Scene) -> tuple[int, int]:
 
 
 def _slider(scene: Scene, denoised: Pixels | None, look: Look) -> Shown:
-    noisy = shrunk(scene.noisy, LONGEST_PX)
-    right = noisy if denoised is None else shrunk(denoised, LONGEST_PX)
+    noisy = _whole(scene.noisy)
+    right = noisy if denoised is None else _whole(denoised)
     names = ("Noisy", "not denoised yet" if denoised is None else "Denoised")
     return Shown(look.view, (noisy, right), names, _size_note(scene))
 
 
 def _side_by_side(scene: Scene, denoised: Pixels | None, look: Look) -> Shown:
     pictures = tuple(
-        None if pixels is None else shrunk(pixels, LONGEST_PX)
+        None if pixels is None else _whole(pixels)
         for pixels in (scene.noisy, denoised, scene.reference)
     )
     return Shown(look.view, pictures, ("Noisy", "Denoised", "Clean"), _size_note(scene))
@@ -177,10 +177,17 @@ def _around(length: int, percent: float, side: int) -> slice:
     return slice(start, start + side)
 
 
+def _whole(pixels: Pixels) -> Pixels:
+    """A large picture shrunk, a tiny one enlarged without smoothing."""
+    times = LEAST_PX // max(pixels.shape[:2])
+    return enlarged(pixels, times) if times > 1 else shrunk(pixels, LONGEST_PX)
+
+
 def _size_note(scene: Scene) -> str:
     height, width = scene.noisy.shape[:2]
-    percent = 100 * LONGEST_PX / max(height, width)
-    size = f"{width} × {height} px"
+    size, longest = f"{width} × {height} px", max(height, width)
+    percent = 100 * LONGEST_PX / longest
     if percent >= 100:
-        return f"{size}, shown whole."
+        times = LEAST_PX // longest
+        return f"{size}, shown at {100 * times} %." if times > 1 else f"{size}, shown whole."
     return f"{size}, shown at {percent:.0f} %, where noise looks weaker; Detail has exact pixels."

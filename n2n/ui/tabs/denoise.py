@@ -11,7 +11,7 @@ from gradio.utils import get_upload_folder
 
 from n2n.ui.events import LATEST, NETWORK, PRIVATE, handler
 from n2n.ui.handlers import compare, denoise, models
-from n2n.ui.handlers.denoise import ADD, PRESETS, Settings, Update
+from n2n.ui.handlers.denoise import ADD, PRESETS, START, Settings, Update
 from n2n.ui.handlers.store import store
 from n2n.ui.handlers.views import VIEWS, Look, map_shape
 from n2n.ui.tabs import denoise_controls as controls
@@ -56,11 +56,9 @@ class DenoiseTab:
 
     def updates(self, update: Update) -> list[Any]:
         """Gradio's updates of `outputs`; what the update leaves open stays."""
-        again = update.again
         start = gr.skip()
-        if again is not None:
-            text = "Denoise again" if again else "Denoise"
-            start = gr.Button(text, elem_classes="again" if again else "")
+        if update.button is not None:
+            start = gr.Button(update.button, elem_classes="again" if update.waits else "")
         return [
             *self.result.updates(update.shown),
             _or_skip(update.numbers),
@@ -184,7 +182,7 @@ def _wire_run(tab: DenoiseTab, and_denoise: AndDenoise, runs: list[Any]) -> None
     _measured(tab, started)
     and_denoise(run.model.input(lambda: None, None, None, **PRIVATE))
     run.stop.click(
-        lambda: tab.updates(Update(status="Stopped.", busy=False, again=True)),
+        lambda: tab.updates(Update(status="Stopped.", busy=False, button=START)),
         None,
         tab.outputs,
         cancels=[started, *runs],

@@ -114,7 +114,8 @@ def test_parameters_that_are_published() -> None:
 
 def residual_unet_layers(widths: list[int], blocks: int, middle: int) -> list[tuple[int, float]]:
     """(weights, multiplications per pixel of the picture) of each convolution, by hand."""
-    layers = [(9 * 12 * widths[0], 1 / 4), (9 * 12 * widths[0], 1 / 4)]  # stem and head
+    # The stem sees the picture and its saturated places, the head gives the noise.
+    layers = [(9 * 24 * widths[0], 1 / 4), (9 * 12 * widths[0], 1 / 4)]
     for level, width in enumerate(widths):
         in_level = 2 * middle if level == len(widths) - 1 else 2 * 2 * blocks
         layers += [(9 * width**2, 1 / 4 ** (level + 1))] * in_level
@@ -233,3 +234,12 @@ def test_half_precision_weights_leave_the_picture_at_its_own() -> None:
     noisy: Tensor = random_picture(1, 3, 16, 16)
     with torch.inference_mode():
         assert torch.equal(model(noisy), noisy)
+
+
+def test_a_saturated_place_is_seen() -> None:
+    """Exactly 1, as a clipped file has it, is told from just below; all else scales."""
+    model = randomize(create_model("fast")).eval()
+    white = torch.ones(1, 3, 32, 32)
+    with torch.inference_mode():
+        file, scaled = model(white), model(0.999 * white) / 0.999
+    assert (file - scaled).abs().max() > 0.01

@@ -2,6 +2,8 @@
 
 - Bias-free (Mohan et al. 2020, https://arxiv.org/abs/1906.05478): no additive constant anywhere, so
   the network scales with its input and generalises over noise levels.
+- Beside the picture the network sees where it is saturated, exactly 1, as only a clipped file is: a
+  network that scales with its input cannot know white by itself, and would grey clipped noise.
 - Pixel-unshuffle stem (FFDNet, https://arxiv.org/abs/1710.04026): no layer runs at full resolution,
   where three channels would leave a processor's matrix units empty.
 - Residual blocks and strided 2×2 resampling with additive skips (DRUNet,
@@ -11,6 +13,7 @@
 import itertools
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from n2n.models.padding import pad_to_multiple
@@ -49,7 +52,7 @@ class ResidualUNet(nn.Module):
         shuffled = 3 * UNSHUFFLE**2
         self.stride = UNSHUFFLE * 2 ** (len(widths) - 1)
         self.unshuffle = nn.PixelUnshuffle(UNSHUFFLE)
-        self.stem = nn.Conv2d(shuffled, widths[0], 3, padding=1, bias=False)
+        self.stem = nn.Conv2d(2 * shuffled, widths[0], 3, padding=1, bias=False)
         steps = list(itertools.pairwise(widths))
         self.encoders = nn.ModuleList(_level(width, blocks) for width in widths[:-1])
         self.downs = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2, bias=False) for a, b in steps)
@@ -86,7 +89,8 @@ class ResidualUNet(nn.Module):
         height, width = noisy.shape[-2:]
         padded = pad_to_multiple(noisy, self.stride)
         # Only the network runs at the weights' precision; the picture keeps its own to the end.
-        x = self.stem(self.unshuffle(padded).to(self.stem.weight.dtype))
+        seen = torch.cat([padded, (padded == 1).to(padded.dtype)], dim=1)
+        x = self.stem(self.unshuffle(seen).to(self.stem.weight.dtype))
         skips = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
             x = encoder(x)

@@ -137,7 +137,7 @@ def test_size_and_work_of_the_residual_unets(name: str, most: float) -> None:
 
 @pytest.mark.parametrize("name", ["fast", "best"])
 def test_networks_without_biases_scale_with_their_input(name: str) -> None:
-    """f(a·x) = a·f(x) for a > 0 (Mohan et al. 2020)."""
+    """f(a·x) = a·f(x) for a > 0 (Mohan et al. 2020), where nothing is saturated: exactly 1."""
     model = randomize(create_model(name).double()).eval()
     assert not any("bias" in parameter for parameter, _ in model.named_parameters())
     noisy = random_picture(1, 3, 37, 31).double()
@@ -146,6 +146,16 @@ def test_networks_without_biases_scale_with_their_input(name: str) -> None:
         assert float((estimate - noisy).abs().mean()) > 0.01  # the network does something
         for scale in (0.1, 3.0):
             torch.testing.assert_close(model(scale * noisy), scale * estimate)
+
+
+@pytest.mark.parametrize("name", ["fast", "best"])
+def test_saturation_is_seen(name: str) -> None:
+    """A clipped white differs from a white within reach of the sensor by a bit, and in effect."""
+    model = randomize(create_model(name).double()).eval()
+    white = torch.ones(1, 3, 16, 16, dtype=torch.float64)
+    with torch.inference_mode():
+        clipped, below = model(white), model(white * (1 - 1e-9))
+    assert float((clipped - below).abs().mean()) > 0.01
 
 
 @pytest.mark.parametrize("name", ["fast", "best"])

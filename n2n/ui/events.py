@@ -95,4 +95,6 @@ def handler(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 def _line(error: Exception) -> str:
     text = " ".join(str(error).split())
-    return text[:1].upper() + text[1:]
+    first = text.partition(" ")[0]
+    # A sentence begins with a capital; a file's name stays as it is.
+    return text[:1].upper() + text[1:] if first.isalpha() else text

@@ -5,7 +5,7 @@ import gradio as gr
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif"]
 
 CSS = """
-.gradio-container { max-width: 1500px !important; margin: 0 auto; font-size: 16px; }
+.gradio-container { max-width: 1500px !important; width: 100%; margin: 0 auto; font-size: 16px; }
 .main.fillable { width: 100%; }
 .top { display: flex; flex-wrap: wrap; gap: 8px 24px; align-items: center;
        justify-content: space-between; padding: 4px 2px; }
@@ -39,7 +39,7 @@ CSS = """
 .numbers p { margin: 4px 0; font-size: 16px; }
 .numbers .big { font-size: 20px; font-weight: 600; }
 .numbers .how { font-size: 14px; color: var(--body-text-color-subdued); }
-.wide table { border-collapse: collapse; width: 100%; font-size: 15px;
+.wide table { border: 0 !important; border-collapse: collapse; width: 100%; font-size: 15px;
                         font-variant-numeric: tabular-nums; }
 .wide table th, .wide table td { text-align: left; padding: 6px 16px 6px 4px; border: 0;
   border-bottom: 1px solid var(--border-color-primary); }

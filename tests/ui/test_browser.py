@@ -214,6 +214,17 @@ def test_a_broken_upload_says_so_and_loses_nothing(
     page.complaints = [c for c in page.complaints if "broken" not in c]
 
 
+def test_a_tiff_is_shown_though_browsers_cannot(visit: Callable[..., Page], tmp_path: Path) -> None:
+    page = visit()
+    path = tmp_path / "scan.tif"
+    images.write(path, np.full((40, 60), 30000, np.uint16))
+    page.upload(path)
+    page.page.get_by_text("16 bits per sample became 8").wait_for()
+    picture = page.page.get_by_alt_text("the picture you added")
+    page.page.wait_for_function("e => e.naturalWidth == 60", arg=picture.element_handle())
+    page.wait_for_result()
+
+
 def test_the_keyboard_is_enough(visit: Callable[..., Page]) -> None:
     """Tab reaches the controls in the order of the work; Enter and arrows use them."""
     page = visit()

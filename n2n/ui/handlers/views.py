@@ -130,7 +130,12 @@ def _detail(scene: Scene, denoised: Pixels | None, look: Look) -> Shown:
 
 def _difference(scene: Scene, denoised: Pixels | None, look: Look) -> Shown:
     if denoised is None:
-        return Shown(look.view, (None,), ("Difference",), "There is nothing to compare yet.")
+        return Shown(
+            look.view,
+            (None,),
+            ("Difference",),
+            "There is nothing to compare yet: press Denoise first.",
+        )
     rows, columns = crop_box(scene.noisy, look, LONGEST_PX)
     estimate = denoised[rows, columns].astype(np.int16)
     if look.difference == LEFT and scene.reference is not None:

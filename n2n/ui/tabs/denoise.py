@@ -6,17 +6,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 
 from n2n.ui.events import LATEST, NETWORK, PRIVATE, handler
-from n2n.ui.handlers import compare, denoise, models
+from n2n.ui.handlers import denoise, models
 from n2n.ui.handlers.denoise import ADD, PRESETS, START, Settings, Update
+from n2n.ui.handlers.pictures import shrunk
 from n2n.ui.handlers.store import store
-from n2n.ui.handlers.views import VIEWS, Look, map_shape
+from n2n.ui.handlers.views import MAP_PX, VIEWS, Look, map_shape
 from n2n.ui.tabs import denoise_controls as controls
 from n2n.ui.tabs import denoise_result as result
-from n2n.ui.theme import PRESS_DOWNLOAD
 
 FIRST_SAMPLE = "chelsea"
 MOST_SEED = 2**31 - 1
@@ -107,8 +105,8 @@ def wire(tab: DenoiseTab, app: gr.Blocks) -> None:
     _wire_noise(tab, everything, and_denoise)
     _wire_run(tab, and_denoise, runs)
     _wire_look(tab)
-    _wire_downloads(tab)
-    _wire_compare(tab)
+    result.wire_downloads(tab.result, tab.visitor)
+    result.wire_compare(tab.result, tab.visitor, tab.look)
 
 
 AndDenoise = Callable[[Any], Any]
@@ -128,6 +126,11 @@ def _wire_picture(tab: DenoiseTab, everything: list[Any], and_denoise: AndDenois
     uploaded = tab.picture.upload.upload(
         handler(upload), [tab.picture.upload, *everything], tab.outputs, **PRIVATE
     )
+    # What a browser cannot show would stay as a broken icon.
+    uploaded.failure(lambda: None, None, tab.picture.upload, **PRIVATE)
+    uploaded.success(
+        handler(_stand_in), [tab.picture.upload, tab.visitor], tab.picture.upload, **PRIVATE
+    )
     and_denoise(uploaded)
     tab.picture.samples.select(
         lambda: (None, ADD, gr.Column(visible=True)),
@@ -136,6 +139,13 @@ def _wire_picture(tab: DenoiseTab, everything: list[Any], and_denoise: AndDenois
         **PRIVATE,
     )
     and_denoise(tab.picture.samples.select(handler(take), everything, tab.outputs, **PRIVATE))
+
+
+def _stand_in(path: str | None, visitor: str) -> Any:  # noqa: ANN401  an update of Gradio's
+    """A small PNG in place of a TIFF, which browsers do not show; the picture itself is kept."""
+    if path is None or not path.lower().endswith((".tif", ".tiff")):
+        return gr.skip()
+    return shrunk(store().get(visitor).picture.pixels, MAP_PX)
 
 
 def _wire_noise(tab: DenoiseTab, everything: list[Any], and_denoise: AndDenoise) -> None:
@@ -220,39 +230,6 @@ def _wire_look(tab: DenoiseTab) -> None:
     places = [shown.across, shown.down]
     shown.detail[0].select(handler(move), tab.visitor, places, **PRIVATE).success(
         handler(render), inputs, tab.outputs, **LATEST
-    )
-
-
-def _wire_downloads(tab: DenoiseTab) -> None:
-    for name, button in tab.result.downloads.items():
-
-        def write(visitor: str, strength: float, name: str = name) -> str:
-            data, file_name = denoise.full_size(visitor, name, strength)
-            return save_bytes_to_cache(data, file_name, get_upload_folder())
-
-        inputs = [tab.visitor, tab.result.strength]
-        button.click(handler(write), inputs, tab.result.file, **PRIVATE).success(
-            None, None, None, js=PRESS_DOWNLOAD
-        )
-
-
-def _wire_compare(tab: DenoiseTab) -> None:
-    shown = tab.result
-
-    def run(visitor: str, *look: Any) -> Iterator[list[Any]]:  # noqa: ANN401
-        for table, status in compare.compare(visitor, Look(*look)):
-            yield [table, status, gr.Button(visible=bool(status))]
-
-    outputs = [shown.table, shown.comparing, shown.stop_comparing]
-    started = shown.compare.click(
-        handler(run), [tab.visitor, *tab.look], outputs, **PRIVATE | NETWORK
-    )
-    shown.stop_comparing.click(
-        lambda: ("Stopped.", gr.Button(visible=False)),
-        None,
-        outputs[1:],
-        cancels=[started],
-        **PRIVATE,
     )
 
 

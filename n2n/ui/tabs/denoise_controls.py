@@ -102,7 +102,7 @@ def noise() -> NoiseControls:
             visible=False,
             height=200,
             buttons=[],
-            elem_classes="exact",
+            elem_classes=["exact", "detail"],
             alt_text="detail of the noisy picture",
         )
     return NoiseControls(mode, adding, presets, kind, level, second, seed, new_seed, preview)

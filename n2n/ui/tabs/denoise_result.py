@@ -1,11 +1,17 @@
 """The right side of the Denoise tab: views, numbers, strength, download, comparison."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
 
-from n2n.ui.handlers.views import DETAIL_PX, DETAIL_SCALE, LEFT, REMOVED, VIEWS, Shown
+from n2n.ui.events import NETWORK, PRIVATE, handler
+from n2n.ui.handlers import compare, denoise
+from n2n.ui.handlers.views import DETAIL_PX, DETAIL_SCALE, LEFT, REMOVED, VIEWS, Look, Shown
+from n2n.ui.theme import PRESS_DOWNLOAD
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ def layout() -> Result:
     with gr.Tabs(overflow_behavior="wrap"):
         with gr.Tab(VIEWS[0]) as slider_tab:
             slider = gr.ImageSlider(
-                label="Noisy | denoised", format="png", buttons=[], max_height=640
+                label="Noisy | denoised", format="png", buttons=[], max_height=540
             )
         with gr.Tab(VIEWS[1]) as beside_tab, gr.Row():
             beside = tuple(_picture(name) for name in ("Noisy", "Denoised", "Clean"))
@@ -88,6 +94,38 @@ def layout() -> Result:
         tabs, slider, beside, detail, across, down, difference, kind, note, numbers, strength,
         downloads, file, compare, stop_comparing, comparing, table,
     )  # fmt: skip
+
+
+def wire_downloads(shown: Result, visitor: gr.State) -> None:
+    """A button writes its file, then the page presses the hidden one that holds it."""
+    for name, button in shown.downloads.items():
+
+        def write(visitor: str, strength: float, name: str = name) -> str:
+            data, file_name = denoise.full_size(visitor, name, strength)
+            return save_bytes_to_cache(data, file_name, get_upload_folder())
+
+        inputs = [visitor, shown.strength]
+        button.click(handler(write), inputs, shown.file, **PRIVATE).success(
+            None, None, None, js=PRESS_DOWNLOAD
+        )
+
+
+def wire_compare(shown: Result, visitor: gr.State, look: list[Any]) -> None:
+    """Fill the table, method by method; Stop ends it."""
+
+    def run(visitor: str, *look: Any) -> Iterator[list[Any]]:  # noqa: ANN401
+        for table, status in compare.compare(visitor, Look(*look)):
+            yield [table, status, gr.Button(visible=bool(status))]
+
+    outputs = [shown.table, shown.comparing, shown.stop_comparing]
+    started = shown.compare.click(handler(run), [visitor, *look], outputs, **PRIVATE | NETWORK)
+    shown.stop_comparing.click(
+        lambda: ("Stopped.", gr.Button(visible=False)),
+        None,
+        outputs[1:],
+        cancels=[started],
+        **PRIVATE,
+    )
 
 
 def _detail() -> tuple[tuple[gr.Image, ...], gr.Slider, gr.Slider]:

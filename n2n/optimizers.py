@@ -50,6 +50,45 @@ class Together(torch.optim.Optimizer):
         self.param_groups = [group for part in self.parts for group in part.param_groups]
 
 
+class UnitGradient(torch.optim.Optimizer):
+    """An optimizer that sees each step's gradient scaled to norm 1.
+
+    A network without normalisation layers has rare, huge gradients, and one of them would upset an
+    adaptive optimizer for many steps. The state is that of the optimizer within.
+    """
+
+    def __init__(self, model: nn.Module, within: torch.optim.Optimizer) -> None:
+        super().__init__(model.parameters(), {})
+        self.model, self.within = model, within
+        self.param_groups = within.param_groups
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Clear the gradients."""
+        self.within.zero_grad(set_to_none)
+
+    def step(self, closure: Callable[[], Tensor]) -> Tensor:  # type: ignore[override]
+        """One step on the scaled gradient."""
+
+        def scaled() -> Tensor:
+            value = closure()
+            weights = self.model.parameters()
+            gradients = [weight.grad for weight in weights if weight.grad is not None]
+            torch._foreach_div_(gradients, torch.nn.utils.get_total_norm(gradients) + 1e-12)
+            return value
+
+        value: Tensor = self.within.step(scaled)  # type: ignore[arg-type, assignment]
+        return value
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of the optimizer within."""
+        return self.within.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Put back what `state_dict` gave."""
+        self.within.load_state_dict(state_dict)
+        self.param_groups = self.within.param_groups
+
+
 def part_params(part: torch.optim.Optimizer) -> list[Tensor]:
     """All parameters of an optimizer."""
     return [parameter for group in part.param_groups for parameter in group["params"]]
@@ -153,8 +192,14 @@ OPTIMIZERS: dict[str, Callable[[nn.Module, float], torch.optim.Optimizer]] = {
 }
 
 
-def create_optimizer(name: str, model: nn.Module, lr: float) -> torch.optim.Optimizer:
-    """The optimizer `name` for all parameters of `model` at the learning rate `lr`."""
+def create_optimizer(
+    name: str, model: nn.Module, lr: float, *, unit_gradient: bool = False
+) -> torch.optim.Optimizer:
+    """The optimizer `name` for all parameters of `model` at the learning rate `lr`.
+
+    `unit_gradient` scales each step's gradient to norm 1 (see `UnitGradient`).
+    """
     if name not in OPTIMIZERS:
         raise ValueError(f"unknown optimizer {name!r}; choose one of {', '.join(OPTIMIZERS)}")
-    return OPTIMIZERS[name](model, lr)
+    optimizer = OPTIMIZERS[name](model, lr)
+    return UnitGradient(model, optimizer) if unit_gradient else optimizer

@@ -105,7 +105,9 @@ class Run:
             INITIALIZATIONS[config.initialization](model)
         self.model = model.to(self.placement.device)
         self.average = averaged_model(self.model, config.average)
-        self.optimizer = create_optimizer(config.optimizer, self.model, config.rate)
+        self.optimizer = create_optimizer(
+            config.optimizer, self.model, config.rate, unit_gradient=config.unit_gradient
+        )
         self.noise = parse(config.noise)
         self.pairs = NoisyPairs(
             Photos(photos, self.placement.device),
@@ -143,11 +145,9 @@ class Run:
             self.pairs(self.start),
             self.optimizer,
             LOSSES[config.loss],
-            schedule=Schedule(config.rate, config.warmup_steps, config.decay),
-            budget=self.budget,
+            schedule=Schedule(config.rate, self.budget, config.warmup_steps, config.decay),
             start=self.start,
             autocast=self.autocast(),
-            unit_gradient=config.unit_gradient,
         )
         steps = averaged(steps, self.average, self.model)
         steps = self._counted(steps)

@@ -17,7 +17,7 @@ from n2n.losses import Loss
 
 @dataclass(frozen=True)
 class Validation:
-    """Scores on held-out photos: the training loss's kind, and PSNR (convention A) of 8-bit output."""
+    """Scores on held-out photos: the run's own loss, and PSNR (convention A) of 8-bit output."""
 
     loss: float
     psnr_db: float
@@ -36,24 +36,6 @@ class Step:
 
 class Diverged(RuntimeError):
     """The loss is no longer a finite number."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Warm-up, constant rate, then a linear fall to zero over the last `decay` of the run.
-
-    A run without a planned end has decay 0. `rate` is the peak.
-    """
-
-    rate: float
-    warmup_steps: int = 0
-    decay: float = 0.0
-
-    def at(self, step: int, progress: float) -> float:
-        """The learning rate of a step, given how much of the run is done (0 to 1)."""
-        warmup = min(1.0, (step + 1) / (self.warmup_steps + 1))
-        fall = min(1.0, (1.0 - progress) / self.decay) if self.decay > 0 else 1.0
-        return self.rate * warmup * fall
 
 
 class Budget:
@@ -80,6 +62,26 @@ class Budget:
         return min(1.0, max(by_steps, by_seconds))
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """Warm-up, constant rate, then a linear fall to zero over the last `decay` of the budget.
+
+    A run without a planned end has decay 0. `rate` is the peak.
+    """
+
+    rate: float
+    budget: Budget
+    warmup_steps: int = 0
+    decay: float = 0.0
+
+    def at(self, step: int) -> tuple[float, float]:
+        """The learning rate of a step, and how much of the run was done before it (0 to 1)."""
+        progress = self.budget.progress(step)
+        warmup = min(1.0, (step + 1) / (self.warmup_steps + 1))
+        fall = min(1.0, (1.0 - progress) / self.decay) if self.decay > 0 else 1.0
+        return self.rate * warmup * fall, progress
+
+
 def train(
     model: nn.Module,
     batches: Iterable[tuple[Tensor, Tensor]],
@@ -87,23 +89,19 @@ def train(
     loss: Loss,
     *,
     schedule: Schedule,
-    budget: Budget,
     start: int = 0,
     autocast: AbstractContextManager[None] | None = None,
-    unit_gradient: bool = False,
 ) -> Iterator[Step]:
     """Fit `model` to (source, target) batches, yielding after every step, until the budget is used.
 
-    `unit_gradient` scales each step's gradient to norm 1: a network without normalisation layers
-    has rare, huge gradients, and one of them would upset an adaptive optimizer for many steps.
+    `start` is the number of the first step, where a run goes on.
     """
     autocast = autocast or nullcontext()
     model.train()
     for index, (source, target) in enumerate(batches, start):
-        progress = budget.progress(index)
+        rate, progress = schedule.at(index)
         if progress >= 1.0:
             return
-        rate = schedule.at(index, progress)
         for group in optimizer.param_groups:
             group["lr"] = rate
 
@@ -113,29 +111,24 @@ def train(
                 estimate = model(source)  # noqa: B023  the closure never outlives its step
             value = loss(estimate.float(), target, progress)  # noqa: B023
             value.backward()  # type: ignore[no-untyped-call]
-            if unit_gradient:
-                _normalize_gradient(model)
             return value
 
-        value = optimizer.step(closure)
+        value = optimizer.step(closure)  # type: ignore[arg-type]
         yield Step(index, torch.as_tensor(value).detach(), rate, progress)
-
-
-def _normalize_gradient(model: nn.Module) -> None:
-    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients)
-    torch._foreach_div_(gradients, norm + 1e-12)
 
 
 def averaged(steps: Iterable[Step], average: AveragedModel, model: nn.Module) -> Iterator[Step]:
     """Keep an exponential average of the weights: better than the last ones at a constant rate."""
     for step in steps:
-        average.update_parameters(model)  # type: ignore[no-untyped-call]
+        average.update_parameters(model)
         yield step
 
 
 def averaged_model(model: nn.Module, decay: float) -> AveragedModel:
-    """An average that forgets early weights fast: its memory grows with the run up to 1 / (1 - decay)."""
+    """An average whose memory grows with the run, up to 1 / (1 - decay) steps.
+
+    So early weights are soon forgotten.
+    """
 
     @torch.no_grad()
     def lerp(average: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
@@ -146,7 +139,10 @@ def averaged_model(model: nn.Module, decay: float) -> AveragedModel:
 
 
 def guarded(steps: Iterable[Step], every: int = 20) -> Iterator[Step]:
-    """Stop with `Diverged` when the loss is NaN or infinite. Looks only now and then: a look waits for the device."""
+    """Stop with `Diverged` when the loss is NaN or infinite.
+
+    Looks only now and then: a look waits for the device.
+    """
     for step in steps:
         if step.index % every == 0 and not bool(torch.isfinite(step.loss)):
             raise Diverged(
@@ -173,7 +169,9 @@ def checkpointed(
 ) -> Iterator[Step]:
     """Call `save(next step)` every so many seconds and when the run ends or is stopped.
 
-    Not during the decay: what resumes is the constant-rate state as the decay began, from which the run may also go on longer than first planned. A run that fails saves nothing more: the last good state stays.
+    Not during the decay: what resumes is the constant-rate state as the decay began, from which the
+    run may also go on longer than first planned. A run that fails saves nothing more: the last good
+    state stays.
     """
     due, following, decaying = time.monotonic() + every_seconds, None, False
     try:

@@ -43,9 +43,10 @@ def test_space_header_fits_the_repository() -> None:
     header = dict(re.findall(r"^(\w+): (.*)$", README.split("---")[1], re.M))
     assert header["sdk"] == "gradio"
     assert (ROOT / header["app_file"]).is_file()
-    assert f"gradio>={header['sdk_version'].rsplit('.', 1)[0]}" in (
-        ROOT / "requirements.txt"
-    ).read_text()
+    assert (
+        f"gradio>={header['sdk_version'].rsplit('.', 1)[0]}"
+        in (ROOT / "requirements.txt").read_text()
+    )
     # ZeroGPU offers 3.12 and 3.10; the package asks for 3.11.
     assert header["python_version"] == '"3.12"'
     assert len(header["short_description"]) <= 60  # the Hub refuses longer ones

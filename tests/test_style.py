@@ -1,4 +1,4 @@
-"""The linter, the formatter and the type checker have nothing to say. Their rules: pyproject.toml."""
+"""The linter, the formatter and the type checker have nothing to say (rules: pyproject.toml)."""
 
 import subprocess
 import sys

@@ -66,6 +66,8 @@ def show(scene: Scene, look: Look, denoised: Pixels | None, psnr_db: float | Non
     if look.view not in views:
         raise ValueError(f"unknown view {look.view!r}; choose one of {', '.join(VIEWS)}")
     shown = views[look.view](scene, denoised, look)
+    if look.view == "Detail":  # the PSNR is that of the whole picture
+        return shown
     before = None if scene.before is None else scene.before.psnr_db
     known = {"Noisy": before, "Denoised": None if denoised is None else psnr_db}
     captions = tuple(_with_psnr(name, known.get(name)) for name in shown.captions)

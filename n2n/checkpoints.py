@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -42,9 +43,10 @@ def load_weights(path: Path) -> tuple[nn.Module, ModelSpec]:
         )
     try:
         spec = ModelSpec(**json.loads(metadata[SPEC_KEY]))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path.name} describes no network: {error}") from error
-    model = spec.build()
+        with torch.device("meta"):  # no memory yet: the file may ask for more than there is
+            model = spec.build()
+    except Exception as error:  # what the file says may break a constructor in any way
+        raise ValueError(f"{path.name} describes no network: {_first_line(error)}") from error
     expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
     found = {name: tensor.shape for name, tensor in tensors.items()}
     if expected != found:
@@ -54,7 +56,8 @@ def load_weights(path: Path) -> tuple[nn.Module, ModelSpec]:
             f"{wrong[0]} {tuple(wrong[1])}"
         )
     model.load_state_dict(
-        {name: tensor.to(model.state_dict()[name].dtype) for name, tensor in tensors.items()}
+        {name: tensor.to(model.state_dict()[name].dtype) for name, tensor in tensors.items()},
+        assign=True,
     )
     return model.eval(), spec
 
@@ -77,7 +80,10 @@ def load_state(path: Path) -> dict[str, Any]:
         raise ValueError(
             f"{path.name} is no checkpoint of a run; give the .checkpoint file that training wrote"
         )
-    state: dict[str, Any] = _unflatten(json.loads(metadata[STATE_KEY]), tensors)
+    try:
+        state: dict[str, Any] = _unflatten(json.loads(metadata[STATE_KEY]), tensors)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path.name} is damaged: {_first_line(error)}") from error
     return state
 
 
@@ -89,8 +95,9 @@ def sha256(path: Path) -> str:
 def _flatten(node: Any, name: str, tensors: dict[str, Tensor]) -> Any:  # noqa: ANN401  any JSON-like tree
     """Move tensors out of a tree into `tensors`, leaving names; tag what JSON would mix up."""
     if isinstance(node, Tensor):
-        tensors[name] = node
-        return {"tensor": name}
+        unique = f"{len(tensors)}{name}"  # the path alone is not: keys may hold a slash
+        tensors[unique] = node
+        return {"tensor": unique}
     if isinstance(node, Mapping):
         # Keys may be integers (optimizer states), which JSON would turn into strings.
         return {
@@ -116,6 +123,10 @@ def _unflatten(node: dict[str, Any], tensors: dict[str, Tensor]) -> Any:  # noqa
     if kind == "list":
         return [_unflatten(value, tensors) for value in content]
     return content
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
@@ -144,4 +155,6 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             metadata = file.metadata() or {}
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118  no iterator
     except SafetensorError as error:
-        raise ValueError(f"{path.name} is no .safetensors file, or is damaged: {error}") from error
+        raise ValueError(
+            f"{path.name} is no .safetensors file, or is damaged: {_first_line(error)}"
+        ) from error

@@ -21,7 +21,7 @@ from n2n.models import MODELS, kmacs_per_pixel, parameter_count
 from n2n.models.initialization import INITIALIZATIONS
 from n2n.noise import NOISES
 from n2n.optimizers import OPTIMIZERS
-from n2n.recipes import RECIPES
+from n2n.recipes import RECIPES, Recipe
 from n2n.runs import Run, TrainConfig
 from n2n.training import Diverged, Step
 
@@ -101,7 +101,8 @@ def run(arguments: argparse.Namespace) -> int:
         say(f"{error}; the last good state is in {checkpoint}")
         return FAILED
     job.save_weights(arguments.out)
-    _write_card(job, arguments.out, source)
+    recipe = RECIPES.get(arguments.recipe)
+    _write_card(job, arguments.out, source, recipe)
     say(
         f"{'stopped' if stopped else 'done'} after {job.start} steps, {job.gigapixels:.3f} "
         f"gigapixels: {arguments.out}; go on with --resume {checkpoint}"
@@ -110,7 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _config(arguments: argparse.Namespace) -> TrainConfig:
-    base = RECIPES[arguments.recipe] if arguments.recipe else TrainConfig()
+    base = RECIPES[arguments.recipe].config if arguments.recipe else TrainConfig()
     names = {field.name for field in fields(TrainConfig)}
     given = {
         key: value for key, value in vars(arguments).items() if key in names and value is not None
@@ -171,7 +172,7 @@ def _row(step: Step, elapsed: float) -> list[object]:
     return [step.index, f"{elapsed:.2f}", float(step.loss), step.rate, *scores]
 
 
-def _write_card(job: Run, weights: Path, source: str) -> None:
+def _write_card(job: Run, weights: Path, source: str, recipe: Recipe | None) -> None:
     """What the file is and how it came about, as JSON beside it."""
     validation = job.validate() if job.held_out else None
     card = {
@@ -189,4 +190,6 @@ def _write_card(job: Run, weights: Path, source: str) -> None:
         "command": shlex.join(["python", "-m", "n2n", *_without_folders(sys.argv[1:])]),
         "sha256": sha256(weights),
     }
+    if recipe is not None:
+        card |= {"purpose": recipe.purpose, "known_failures": list(recipe.known_failures)}
     weights.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")

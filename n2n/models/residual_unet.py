@@ -45,7 +45,7 @@ class ResidualUNet(nn.Module):
         middle: residual blocks at the last level.
     """
 
-    tile_px = 1536
+    tile_px = 1024
 
     def __init__(self, widths: Sequence[int], blocks: int = 1, middle: int = 2) -> None:
         super().__init__()

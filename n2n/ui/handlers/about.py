@@ -106,7 +106,7 @@ def header() -> str:
     return (
         "<header class='top'><div><h1>Noise2Noise</h1>"
         "<p>Add noise to a picture, remove it again, and see how much came back: with networks "
-        "that learned from noisy pictures alone.</p></div>"
+        "that never had a clean target.</p></div>"
         f"<span class='badge'>{escape(place().label)}</span></header>"
     )
 

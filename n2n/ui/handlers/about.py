@@ -19,7 +19,7 @@ PICTURE_OF, CROP = "astronaut", (slice(10, 170), slice(150, 310))
 SIGMA, COPIES = 50, 64
 
 TEXT = """
-**Noise2Noise trains a denoiser without one clean picture.**
+**Noise2Noise trains a denoiser without one clean target.**
 
 Take two noisy pictures of the same thing. Give the first to a network and ask it for the second.
 It cannot succeed: the noise of the second is a fresh draw that nothing in the first foretells.
@@ -29,6 +29,8 @@ So the network learns to denoise, though it never saw a clean target; noisy targ
 its gradients noisier, and more pictures make up for that.
 What a network answers depends on the loss: the squared error gives the mean, the absolute error
 the median, which is right for noise that hits less than half of the pixels and spares the rest.
+The models here were trained on photos with fresh noise added twice at every step: no network was
+ever shown a photo without noise, as input or as target.
 
 Lehtinen et al., *Noise2Noise: Learning Image Restoration without Clean Data*, ICML 2018,
 [arXiv:1803.04189](https://arxiv.org/abs/1803.04189).

@@ -38,20 +38,19 @@ def place(device: str = "auto") -> Placement:
     Raises:
         ValueError: no such device on this machine.
     """
-    available = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
+    counts = {  # the best kind first
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+        "cpu": 1,
     }
-    name = (
-        next(kind for kind in ("cuda", "mps", "cpu") if available[kind])
-        if device == "auto"
-        else device
-    )
+    kinds = [kind for kind, count in counts.items() if count]
+    names = [*kinds, *(f"{kind}:{index}" for kind in kinds for index in range(counts[kind]))]
+    name = kinds[0] if device == "auto" else device
+    if name not in names:
+        raise ValueError(
+            f"device {device!r} is not available here; choose auto or one of {', '.join(kinds)}"
+        )
     kind = name.partition(":")[0]
-    if not available.get(kind, False):
-        here = ", ".join(kind for kind, there in available.items() if there)
-        raise ValueError(f"device {device!r} is not available here; choose auto or one of {here}")
     if kind == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
@@ -74,6 +73,12 @@ def use_available_cores() -> int:
 
     A container may see more than it owns; a Space states its share in CPU_CORES.
     """
-    cores = int(os.environ.get("CPU_CORES", 0)) or len(os.sched_getaffinity(0))
+    share = os.environ.get("CPU_CORES", "")
+    if share.isdecimal() and int(share) > 0:
+        cores = int(share)
+    elif hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:  # macOS and Windows
+        cores = os.cpu_count() or 1
     torch.set_num_threads(cores)
     return cores

@@ -1,0 +1,112 @@
+"""Where to compute is decided by what the machine has; here every kind of machine is played."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from n2n import devices
+from n2n.devices import Placement, device_name, use_available_cores
+from tests.tiny import refused
+
+Machine = Callable[..., None]
+place = devices.place.__wrapped__  # without the memory of this machine
+
+
+@pytest.fixture(name="machine")
+def played_machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Call it to say what the machine has."""
+
+    def build(
+        gpus: int = 0, apple: bool = False, cpu_bf16: bool = False, gpu_bf16: bool = True
+    ) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **options: gpu_bf16)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: apple)
+        for probe in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+            monkeypatch.setattr(torch.cpu, probe, lambda: cpu_bf16, raising=False)
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("has", "kind", "dtype"),
+    [
+        ({}, "cpu", torch.float32),
+        ({"cpu_bf16": True}, "cpu", torch.bfloat16),
+        ({"gpus": 2, "apple": True}, "cuda", torch.bfloat16),
+        ({"gpus": 1, "gpu_bf16": False, "cpu_bf16": True}, "cuda", torch.float32),
+        ({"apple": True, "cpu_bf16": True}, "mps", torch.float32),
+    ],
+    ids=["plain", "new CPU", "GPU", "old GPU", "Apple"],
+)
+def test_auto_takes_the_best(
+    machine: Machine, has: dict[str, Any], kind: str, dtype: torch.dtype
+) -> None:
+    machine(**has)
+    placement = place("auto")
+    assert placement.device.type == kind
+    assert placement.dtype == dtype
+    assert ("no bf16" in placement.reason) == (dtype == torch.float32)
+    assert place(kind) == placement
+
+
+def test_a_gpu_may_be_named_by_its_number(machine: Machine) -> None:
+    machine(gpus=2)
+    assert place("cuda:1").device == torch.device("cuda", 1)
+    assert place("cpu").device.type == "cpu"
+
+
+@pytest.mark.parametrize("name", ["tpu", "", "cuda:2", "cuda:", "cuda:x", "cpu:x", "mps", "CUDA"])
+def test_what_is_not_here_is_refused(machine: Machine, name: str) -> None:
+    machine(gpus=2)
+    with refused(f"device {name!r} is not available here; choose auto or one of cuda, cpu"):
+        place(name)
+
+
+def test_a_cpu_alone_has_no_gpu(machine: Machine) -> None:
+    machine()
+    with refused("device 'cuda' is not available here; choose auto or one of cpu"):
+        place("cuda")
+
+
+def test_a_pytorch_without_the_probes_means_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+    for probe in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+        monkeypatch.delattr(torch.cpu, probe, raising=False)
+    assert place("cpu").dtype == torch.float32
+
+
+def test_the_label_says_device_cores_and_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    cores = torch.get_num_threads()
+    assert Placement(torch.device("cpu"), torch.bfloat16, "").label == f"CPU, {cores} cores, bf16"
+    assert device_name(torch.device("mps")) == "Apple GPU"
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "A100")
+    assert Placement(torch.device("cuda"), torch.float32, "").label == "A100, fp32"
+
+
+@pytest.fixture(name="threads")
+def restored_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
+def test_cores_follow_the_space_or_the_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CPU_CORES", "3")
+    assert use_available_cores() == torch.get_num_threads() == 3
+    for unsaid in ("", "0", "two", "1.5"):
+        monkeypatch.setenv("CPU_CORES", unsaid)
+        monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 5}, raising=False)
+        assert use_available_cores() == torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("threads")
+def test_cores_where_affinity_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CPU_CORES", raising=False)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert use_available_cores() == 2

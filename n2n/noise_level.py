@@ -22,6 +22,7 @@ from n2n.randomness import keyed_rng
 PROBE = 0.01
 # Daubechies' second-order low-pass filter; its mirror with alternating signs is the high-pass.
 DB2 = (0.48296291314469025, 0.8365163037378079, 0.22414386804185735, -0.12940952255092145)
+FLAT = 1e-6  # above what rounding in fp32 leaves of a flat white area, far below one 16-bit level
 NORMAL_QUARTILE = 0.6744897501960817  # the median of |N(0, 1)|
 
 
@@ -82,8 +83,8 @@ def _variance_and_error(
 def wavelet_sigma(noisy: Tensor) -> float:
     """Donoho and Johnstone's estimate (1994): median |HH| / 0.6745, in [0, 1] units.
 
-    The mean over channels. HH are the finest diagonal coefficients of the db2 wavelet. Exact zeros
-    are left out: they come from flat or clipped areas.
+    The mean over channels. HH are the finest diagonal coefficients of the db2 wavelet. Those that
+    are zero but for rounding are left out: they come from flat or clipped areas.
     """
     high = torch.tensor([tap * (-1) ** index for index, tap in enumerate(reversed(DB2))])
     kernel = (high[:, None] * high[None, :])[None, None]
@@ -92,7 +93,7 @@ def wavelet_sigma(noisy: Tensor) -> float:
     diagonal = functional.conv2d(
         noisy.transpose(0, 1).flatten(0, 1)[:, None].float(), kernel, stride=2
     )
-    levels = [channel[channel != 0].abs() for channel in diagonal.flatten(1)]
+    levels = [channel[channel > FLAT] for channel in diagonal.flatten(1).abs()]
     medians = [float(level.median()) if len(level) else 0.0 for level in levels]
     return sum(medians) / len(medians) / NORMAL_QUARTILE
 

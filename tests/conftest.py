@@ -41,8 +41,7 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """`python app.py`, as a visitor of the machine would start it."""
-    if not shipped.names():
-        pytest.skip("there are no weights to run the app with")
+    assert shipped.names(), "there are no weights to run the app with"
     folder = tmp_path_factory.mktemp("server")
     uploads, log = folder / "uploads", folder / "log.txt"
     uploads.mkdir()
@@ -80,11 +79,14 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """Headless Chromium, where there is one."""
+    """Headless Chromium, where there is one. N2N_REQUIRE_CHROMIUM makes its absence a failure."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
-        pytest.skip("there is no Chromium on this machine")
+        message = "there is no Chromium on this machine: the browser tests did not run"
+        if os.environ.get("N2N_REQUIRE_CHROMIUM"):
+            pytest.fail(message)
+        pytest.skip(message)
     with sync_api.sync_playwright() as playwright:
         found = playwright.chromium.launch(
             executable_path=chromium,

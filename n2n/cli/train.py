@@ -57,6 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint", type=Path, help="where to keep the checkpoint (default: beside --out)"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    _add_settings(parser)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """What goes into the run's TrainConfig."""
     parser.add_argument("--model", choices=list(MODELS), help="network (default: fast)")
     parser.add_argument(
         "--noise",

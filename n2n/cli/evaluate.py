@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -57,31 +57,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--figure", type=Path, metavar="PNG", help="draw the first photo noisy, denoised, clean"
     )
+    parser.add_argument(
+        "--markdown", action="store_true", help="print one table, as the README has"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object per row")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a row for each model and noise."""
     data_set, pictures = _pictures(arguments.folder, arguments.limit)
-    if not arguments.json:
+    quiet = arguments.json or arguments.markdown
+    if not quiet:
         print(
             f"{data_set}: {len(pictures)} photos; PSNR in dB of the 8-bit output "
             "(A: mean per image, B: global)"
         )
+    table: dict[str, list[float]] = {}
     for text in arguments.noise:
-        noise = _one_level(text)
-        for name in arguments.model:
-            row = _row(arguments, load(name, device=arguments.device), noise, pictures)
-            row = {"data_set": data_set, "noise": text, "model": name, **row}
-            print(json.dumps(row) if arguments.json else _line(row), flush=True)
-            if arguments.card:
-                _record(name, row)
-        if not arguments.json:
-            for method, value in published(data_set, noise).items():
+        for row in _rows(arguments, data_set, pictures, text):
+            _tell(arguments, row)
+            table.setdefault(f"**{row['model']}**", []).append(row["psnr_db"])
+        for method, value in published(data_set, _one_level(text)).items():
+            table.setdefault(method, []).append(value)
+            if not quiet:
                 print(f"{text:>16}  {method:<12} {value:6.2f}  (published, clean targets)")
+    if arguments.markdown:
+        print(_markdown(data_set, arguments.noise, table))
     if arguments.figure is not None:
         _draw(arguments, *pictures[0])
     return DONE
+
+
+def _tell(arguments: argparse.Namespace, row: dict[str, Any]) -> None:
+    if arguments.json:
+        print(json.dumps(row), flush=True)
+    elif not arguments.markdown:
+        print(_line(row), flush=True)
+
+
+def _rows(
+    arguments: argparse.Namespace, data_set: str, pictures: "_Pictures", text: str
+) -> Iterator[dict[str, Any]]:
+    """One noise, each model in turn."""
+    noise = _one_level(text)
+    for name in arguments.model:
+        row = _row(arguments, load(name, device=arguments.device), noise, pictures)
+        row = {"data_set": data_set, "noise": text, "model": name, **row}
+        yield row
+        if arguments.card:
+            _record(name, row)
+
+
+def _markdown(data_set: str, noises: Sequence[str], table: dict[str, list[float]]) -> str:
+    """PSNR A, models and published methods by noise; a method not published at one has no row."""
+    rows = [[f"PSNR on {data_set}, dB", *noises], ["---", *("---" for _ in noises)]]
+    for name, values in table.items():
+        if len(values) == len(noises):
+            rows.append([name, *(f"{value:.2f}" for value in values)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _one_level(text: str) -> Noise:

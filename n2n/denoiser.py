@@ -233,7 +233,7 @@ def _as_array_or_tensor(noisy: Any) -> tuple[Any, Callable[[Any], Any]]:  # noqa
     """The picture as an array or tensor, and the way back to its kind."""
     if isinstance(noisy, Image.Image):
         picture = noisy if noisy.mode in PIL_MODES else noisy.convert("RGB")
-        return np.asarray(picture), Image.fromarray
+        return _as_array_or_tensor(np.asarray(picture))[0], Image.fromarray
     if isinstance(noisy, Tensor):
         if (
             noisy.ndim != 4
@@ -248,7 +248,7 @@ def _as_array_or_tensor(noisy: Any) -> tuple[Any, Callable[[Any], Any]]:  # noqa
             raise ValueError("the picture holds NaN or infinite values; replace them first")
         return noisy, lambda result: result
     array = np.asarray(noisy)
-    if array.ndim not in (2, 3) or not array.size:
+    if array.ndim < 2 or array.shape[2:] not in ((), (3,)) or not array.size:
         raise ValueError(f"an image array must be (H, W) or (H, W, 3), got shape {array.shape}")
     if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
         raise ValueError("the picture holds NaN or infinite values; replace them first")

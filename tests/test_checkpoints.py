@@ -14,7 +14,7 @@ from torch import Tensor
 from n2n import checkpoints
 from n2n.checkpoints import load_state, load_weights, save_state, save_weights, sha256
 from n2n.models import MODELS, ModelSpec, parameter_count
-from tests.tiny import random_picture, randomize, refused
+from tests.tiny import one_thread, random_picture, randomize, refused  # noqa: F401  a fixture
 
 SMALL = ModelSpec("residual-unet", {"widths": [4, 6], "blocks": 1, "middle": 1})
 

@@ -16,7 +16,7 @@ from n2n.noise import LevelRange, Noise
 from n2n.noise.gaussian import Gaussian
 from n2n.noise.sampling import PointSampling
 from n2n.randomness import keyed_rng
-from tests.tiny import photo, refused, z_score
+from tests.tiny import one_thread, photo, refused, z_score  # noqa: F401  a fixture
 
 
 def map_photo(height: int, width: int, number: int = 0) -> np.ndarray:

@@ -9,7 +9,7 @@ from torch import nn
 from n2n.models import create_model
 from n2n.models.initialization import INITIALIZATIONS
 from n2n.randomness import seeded_initialization
-from tests.tiny import z_score
+from tests.tiny import one_thread, z_score  # noqa: F401  a fixture
 
 
 def initialized(name: str) -> nn.Module:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from n2n.losses import LOSSES, annealed_l0, l1, l2, log_l2
-from tests.tiny import random_picture
+from tests.tiny import one_thread, random_picture  # noqa: F401  a fixture
 
 ESTIMATE = torch.tensor([[0.0, 0.5], [1.0, 0.25]])[:, None, None, :]  # two images of two pixels
 TARGET = torch.tensor([[0.5, 0.5], [0.0, 0.0]])[:, None, None, :]

@@ -19,7 +19,7 @@ from n2n.models.autoencoder import Autoencoder
 from n2n.models.residual_unet import ResidualUNet
 from n2n.models.unet import UNet
 from n2n.randomness import seeded_initialization
-from tests.tiny import random_picture, randomize, refused
+from tests.tiny import one_thread, random_picture, randomize, refused  # noqa: F401  a fixture
 
 every_model = pytest.mark.parametrize("name", MODELS)
 

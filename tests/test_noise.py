@@ -18,7 +18,7 @@ from n2n.noise.impulse import MissingPixels, SaltAndPepper
 from n2n.noise.photon import Poisson, PoissonGaussian
 from n2n.noise.sampling import PointSampling
 from n2n.randomness import keyed_rng
-from tests.tiny import random_picture, refused, z_score
+from tests.tiny import one_thread, random_picture, refused, z_score  # noqa: F401  a fixture
 
 EXAMPLES: dict[str, Noise] = {
     "gaussian": Gaussian(25),

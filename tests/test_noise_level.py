@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from n2n.noise_level import DB2, PROBE, estimate, wavelet_sigma
-from tests.tiny import photo
+from tests.tiny import one_thread, photo  # noqa: F401  a fixture
 
 
 def white(*shape: int, seed: int = 0) -> Tensor:

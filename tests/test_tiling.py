@@ -7,7 +7,7 @@ import torch
 from n2n.denoiser import Denoiser
 from n2n.models import MODELS
 from n2n.tiling import spans, tiles
-from tests.tiny import CPU, random_picture, randomize
+from tests.tiny import CPU, one_thread, random_picture, randomize  # noqa: F401  a fixture
 
 
 @pytest.mark.parametrize("halo", [0, 1, 8, 100])

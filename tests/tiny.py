@@ -53,3 +53,12 @@ def refused(*parts: str, kind: type[Exception] = ValueError) -> Iterator[None]:
     assert "\n" not in message
     for part in parts:
         assert part in message
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """For a module that imports it: on tensors this small a second thread costs ten times more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -174,19 +174,20 @@ class Denoiser:
         return Denoiser(model, self.spec, place("cpu"), self.name)
 
 
-def load(name: str = "best", *, device: str = "auto") -> Denoiser:
+def load(name: str = "best", *, device: str = "auto", dtype: str = "auto") -> Denoiser:
     """A shipped model by name, or any weight file by its path; loaded once and kept.
 
     Args:
         name: one of `n2n.shipped_models()`, or a path to a .safetensors file.
         device: "auto" (a GPU where there is one), "cpu", "cuda" or "mps".
+        dtype: "auto" (bf16 where the device has units for it), "fp32" or "bf16".
 
     Raises:
-        ValueError: no such model, file or device.
+        ValueError: no such model, file, device or dtype.
     """
     path = shipped.weights_path(name).absolute()
     changed = path.stat().st_mtime_ns if path.is_file() else 0
-    return _loaded(path, changed, name, place(device))
+    return _loaded(path, changed, name, place(device, dtype))
 
 
 @lru_cache(maxsize=8)

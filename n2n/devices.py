@@ -6,6 +6,8 @@ from functools import cache
 
 import torch
 
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -18,8 +20,8 @@ class Placement:
     @property
     def label(self) -> str:
         """Such as "CPU, 2 cores, bf16"."""
-        precision = {torch.bfloat16: "bf16", torch.float32: "fp32"}[self.dtype]
-        return f"{device_name(self.device)}, {precision}"
+        name = next(name for name, dtype in DTYPES.items() if dtype == self.dtype)
+        return f"{device_name(self.device)}, {name}"
 
 
 def device_name(device: torch.device) -> str:
@@ -32,12 +34,18 @@ def device_name(device: torch.device) -> str:
 
 
 @cache
-def place(device: str = "auto") -> Placement:
-    """Choose among "auto" (a GPU where there is one), "cpu", "cuda" (or "cuda:1") and "mps".
+def place(device: str = "auto", dtype: str = "auto") -> Placement:
+    """Choose where and how to compute.
+
+    Args:
+        device: "auto" (a GPU where there is one), "cpu", "cuda" (or "cuda:1") or "mps".
+        dtype: "auto" (bf16 where the device has units for it, else fp32), "fp32" or "bf16".
 
     Raises:
-        ValueError: no such device on this machine.
+        ValueError: no such device on this machine, or no such dtype.
     """
+    if dtype not in ("auto", *DTYPES):
+        raise ValueError(f"dtype is auto or one of {', '.join(DTYPES)}, got {dtype!r}")
     counts = {  # the best kind first
         "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
         "mps": int(torch.backends.mps.is_available()),
@@ -50,6 +58,8 @@ def place(device: str = "auto") -> Placement:
         raise ValueError(
             f"device {device!r} is not available here; choose auto or one of {', '.join(kinds)}"
         )
+    if dtype != "auto":
+        return Placement(torch.device(name), DTYPES[dtype], f"was told to use {dtype}")
     kind = name.partition(":")[0]
     if kind == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)

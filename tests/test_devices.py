@@ -110,3 +110,10 @@ def test_cores_where_affinity_is_unknown(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     assert use_available_cores() == 2
+
+
+def test_the_dtype_can_be_chosen() -> None:
+    assert place("cpu", "fp32").dtype == torch.float32
+    assert place("cpu", "bf16").label.endswith("bf16")
+    with pytest.raises(ValueError, match="fp32"):
+        place("cpu", "int4")

@@ -1,5 +1,6 @@
 """What the commands share: how to stop on Ctrl-C or a kill, and how to end with one line."""
 
+import argparse
 import signal
 import sys
 from collections.abc import Iterator
@@ -7,6 +8,16 @@ from contextlib import contextmanager
 from types import FrameType
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
+
+
+def add_device_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where and how to compute."""
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    parser.add_argument(
+        "--dtype",
+        default="auto",
+        help="auto (bf16 where the device has units for it), fp32 or bf16 (default: auto)",
+    )
 
 
 class StopFlag:

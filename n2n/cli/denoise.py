@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from n2n import images
-from n2n.cli.common import DONE, FAILED, say, stoppable
+from n2n.cli.common import DONE, FAILED, add_device_arguments, say, stoppable
 from n2n.data.photos import PHOTO_SUFFIXES, photo_files
 from n2n.denoiser import Denoiser, load
 from n2n.shipped import names
@@ -35,13 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="average over 8 flips and rotations: 8 times the work",
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    add_device_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object per picture")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Denoise every input; a picture that cannot be read is named, the others go on."""
-    denoiser = load(arguments.model, device=arguments.device)
+    denoiser = load(arguments.model, device=arguments.device, dtype=arguments.dtype)
     jobs = list(_jobs(arguments.inputs, arguments.out))
     failures = 0
     with stoppable() as stop:

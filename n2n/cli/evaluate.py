@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from n2n import images, shipped
-from n2n.cli.common import DONE, say
+from n2n.cli.common import DONE, add_device_arguments, say
 from n2n.data import photo_files, samples
 from n2n.denoiser import Denoiser, load
 from n2n.evaluation import draw, evaluate, published, summarize
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--self-ensemble", action="store_true", help="average over 8 flips and rotations"
     )
     parser.add_argument("--limit", type=int, help="only the first so many photos")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    add_device_arguments(parser)
     parser.add_argument(
         "--card", action="store_true", help="record the result in the shipped model's card"
     )
@@ -101,7 +101,9 @@ def _rows(
     """One noise, each model in turn."""
     noise = _one_level(text)
     for name in arguments.model:
-        row = _row(arguments, load(name, device=arguments.device), noise, pictures)
+        row = _row(
+            arguments, load(name, device=arguments.device, dtype=arguments.dtype), noise, pictures
+        )
         row = {"data_set": data_set, "noise": text, "model": name, **row}
         yield row
         if arguments.card:
@@ -163,7 +165,9 @@ def _draw(arguments: argparse.Namespace, name: str, pixels: np.ndarray) -> None:
     reference = images.file_step(noise.reference(clean))
     panels = {"noisy": noisy}
     for model in arguments.model:
-        panels[model] = images.file_step(load(model, device=arguments.device)(noisy))
+        panels[model] = images.file_step(
+            load(model, device=arguments.device, dtype=arguments.dtype)(noisy)
+        )
     captions = [
         (f"{caption}, {float(psnr_db(panel, reference)):.2f} dB", images.to_uint8(panel))
         for caption, panel in panels.items()

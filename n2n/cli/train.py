@@ -13,7 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from n2n.checkpoints import sha256
-from n2n.cli.common import DONE, FAILED, say, stoppable
+from n2n.cli.common import DONE, FAILED, add_device_arguments, say, stoppable
 from n2n.data import hold_out, photo_files, read_photos, samples
 from n2n.devices import place
 from n2n.losses import LOSSES
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint", type=Path, help="where to keep the checkpoint (default: beside --out)"
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    add_device_arguments(parser)
     _add_settings(parser)
 
 
@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out.suffix != ".safetensors":
         raise ValueError(f"--out names a .safetensors file, got {arguments.out}")
     training, validation, source = _photos(arguments.data)
-    job = Run(config, training, validation, place(arguments.device))
+    job = Run(config, training, validation, place(arguments.device, arguments.dtype))
     if arguments.resume is not None:
         job.resume(arguments.resume)
     checkpoint = arguments.checkpoint or arguments.out.with_suffix(".checkpoint")

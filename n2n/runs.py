@@ -60,7 +60,7 @@ class TrainConfig:
     initialization: str = "default"
     targets: Targets = "noisy"
     frozen: int | None = None  # fresh noise at every visit; n: the same n batches for ever
-    exposure: float = 0.25  # share of images made to have pure white and black parts
+    exposure: float = 0.1  # share of images made to have pure white and black parts
     file_step: bool = True  # half of the inputs clipped and rounded, as files are
     seed: int = 0
 

@@ -79,6 +79,10 @@ class TrainConfig:
                 "the learning rate must be positive, decay and average in [0, 1); got "
                 f"{self.rate}, {self.decay}, {self.average}"
             )
+        if self.steps is not None and self.steps < 1:
+            raise ValueError(f"a run takes at least one step, got {self.steps}")
+        if self.seconds is not None and not self.seconds > 0:
+            raise ValueError(f"a run takes more than 0 seconds, got {self.seconds}")
 
 
 class Run:
@@ -120,9 +124,16 @@ class Run:
             file_step=config.file_step,
             exposure=config.exposure,
         )
+        whole = torch.empty(config.batch, 1, config.crop_px, config.crop_px)
+        self.batch_pixels = self.validation_noise.reference(whole).numel()
         self.held_out = [_validation_crop(photo).to(self.placement.device) for photo in held_out]
         self.start, self.pixels = 0, 0
         self.budget = Budget(config.steps, config.seconds)
+
+    @property
+    def validation_noise(self) -> Noise:
+        """The noise of validation; of a range, its middle."""
+        return self.noise.middle if isinstance(self.noise, LevelRange) else self.noise
 
     @property
     def gigapixels(self) -> float:
@@ -170,14 +181,13 @@ class Run:
     def _counted(self, steps: Iterator[Step]) -> Iterator[Step]:
         for step in steps:
             self.start = step.index + 1
-            self.pixels += self.config.batch * self.config.crop_px**2
+            self.pixels += self.batch_pixels
             yield step
 
     @torch.inference_mode()
     def validate(self) -> Validation:
         """The averaged network on the held-out photos, at one fixed draw of the noise."""
-        noise = self.noise.middle if isinstance(self.noise, LevelRange) else self.noise
-        network = self.result.eval()
+        noise, network = self.validation_noise, self.result.eval()
         losses, scores = [], []
         for index, clean in enumerate(self.held_out):
             source, target = (self._validation_draw(noise, clean, index, view) for view in (0, 1))
@@ -210,8 +220,18 @@ class Run:
         )
 
     def resume(self, path: Path) -> None:
-        """Go on from a checkpoint of the same network and optimizer; batches follow the step."""
+        """Go on from a checkpoint of the same network and optimizer; batches follow the step.
+
+        Raises:
+            ValueError: the file is no checkpoint, or one of another run or another version.
+        """
         state = load_state(path)
+        try:
+            self._restore(state, path.name)
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise ValueError(f"{path.name} was written by another version; train anew") from error
+
+    def _restore(self, state: dict[str, Any], name: str) -> None:
         was = TrainConfig(**state["config"])
         if (was.model, was.model_kwargs, was.optimizer) != (
             self.config.model,
@@ -219,7 +239,7 @@ class Run:
             self.config.optimizer,
         ):
             raise ValueError(
-                f"{path.name} is a run of {was.model} with {was.optimizer}, not of "
+                f"{name} is a run of {was.model} with {was.optimizer}, not of "
                 f"{self.config.model} with {self.config.optimizer}"
             )
         self.model.load_state_dict(state["model"])

@@ -9,36 +9,13 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor
 
 from n2n import checkpoints
 from n2n.checkpoints import load_state, load_weights, save_state, save_weights, sha256
 from n2n.models import MODELS, ModelSpec, parameter_count
-from tests.tiny import one_thread, random_picture, randomize, refused  # noqa: F401  a fixture
+from tests.tiny import assert_same, one_thread, random_picture, randomize, refused  # noqa: F401  a fixture
 
 SMALL = ModelSpec("residual-unet", {"widths": [4, 6], "blocks": 1, "middle": 1})
-
-
-def bits(tensor: Tensor) -> bytes:
-    return tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
-
-
-def assert_same(one: Any, other: Any) -> None:  # noqa: ANN401
-    if isinstance(one, Tensor):
-        assert one.dtype == other.dtype
-        assert one.shape == other.shape
-        assert bits(one) == bits(other)
-    elif isinstance(one, dict):
-        assert list(one) == list(other)  # the type and the order of the keys too
-        for key in one:
-            assert_same(one[key], other[key])
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(other)
-        for first, second in zip(one, other, strict=True):
-            assert_same(first, second)
-    else:
-        assert type(one) is type(other)
-        assert one == other
 
 
 # ---- states ----

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,6 +43,29 @@ def randomize(model: nn.Module, seed: int = 0) -> nn.Module:
             fan_in = max(weight[0].numel(), 1)
             weight.copy_(torch.from_numpy(rng.normal(0, fan_in**-0.5, tuple(weight.shape))))
     return model
+
+
+def bits(tensor: Tensor) -> bytes:
+    return tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
+def assert_same(one: Any, other: Any) -> None:  # noqa: ANN401
+    """Two trees of tensors and plain values are equal bit for bit, types and order of keys too."""
+    if isinstance(one, Tensor):
+        assert one.dtype == other.dtype
+        assert one.shape == other.shape
+        assert bits(one) == bits(other)
+    elif isinstance(one, dict):
+        assert list(one) == list(other)
+        for key in one:
+            assert_same(one[key], other[key])
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other)
+        for first, second in zip(one, other, strict=True):
+            assert_same(first, second)
+    else:
+        assert type(one) is type(other)
+        assert one == other
 
 
 @contextmanager

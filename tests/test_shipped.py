@@ -1,0 +1,211 @@
+"""The shipped weights: each is what its card says, and does what a denoiser must on real photos."""
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import peak_signal_noise_ratio
+from torch import Tensor
+
+from n2n import noise_level, shipped
+from n2n.checkpoints import load_weights, sha256
+from n2n.data.samples import sample
+from n2n.denoiser import Denoiser
+from n2n.devices import Placement, place
+from n2n.models import kmacs_per_pixel, parameter_count
+from n2n.noise import parse
+from n2n.randomness import keyed_rng
+from n2n.recipes import RECIPES
+from n2n.runs import TrainConfig
+from tests.tiny import CPU
+
+MOST_BYTES = 10_000_000
+WHITE = [name for name in shipped.names() if name != "seed"]  # trained on Gaussian noise
+every_model = pytest.mark.parametrize("name", shipped.names())
+every_white_model = pytest.mark.parametrize("name", WHITE)
+# A face before a dark shuttle, and fur: (top, left) of 192 × 192 px.
+CROPS = {"astronaut": (0, 150), "chelsea": (60, 100)}
+every_photo = pytest.mark.parametrize("photo", CROPS)
+
+
+@cache
+def denoiser(name: str, placement: Placement = CPU) -> Denoiser:
+    return Denoiser(*load_weights(shipped.weights_path(name)), placement, name)
+
+
+def clean_crop(photo: str) -> np.ndarray:
+    top, left = CROPS[photo]
+    return sample(photo)[top : top + 192, left : left + 192]
+
+
+def white_noise(shape: tuple[int, ...], sigma_255: float) -> np.ndarray:
+    return np.random.default_rng(0).normal(0, sigma_255 / 255, shape).astype(np.float32)
+
+
+def as_file(image: np.ndarray) -> np.ndarray:
+    return np.rint(image.clip(0, 1) * 255).astype(np.uint8)
+
+
+def as_tensor(image: np.ndarray) -> Tensor:
+    return torch.from_numpy(image).permute(2, 0, 1)[None].float()
+
+
+def gain_db(noisy: np.ndarray, denoised: np.ndarray, clean: np.ndarray) -> float:
+    """How many dB the user gains; floats are in [0, 1]."""
+    data_range = 1.0 if clean.dtype == np.float32 else 255
+    before, after = (
+        peak_signal_noise_ratio(clean, image, data_range=data_range) for image in (noisy, denoised)
+    )
+    return float(after - before)
+
+
+def levels_off(one: np.ndarray, other: np.ndarray) -> int:
+    """The largest difference of two 8-bit pictures."""
+    return int(np.abs(one.astype(int) - other.astype(int)).max())
+
+
+# ---- files and cards ----
+
+
+def test_the_models_with_a_recipe_are_shipped() -> None:
+    assert shipped.names() == ["best", "fast", "seed"]
+    assert set(shipped.names()) == set(RECIPES)
+
+
+@every_model
+def test_the_card_describes_the_file(name: str) -> None:
+    path, card = shipped.weights_path(name), shipped.card(name)
+    model, spec = load_weights(path)
+    assert card["name"] == name
+    assert card["sha256"] == sha256(path)
+    assert (card["architecture"], card["kwargs"]) == spec
+    assert card["parameters"] == parameter_count(model)
+    assert card["kmacs_per_pixel"] == pytest.approx(kmacs_per_pixel(model), abs=0.005)
+    assert TrainConfig(**card["training"]).model == name
+
+
+@every_model
+def test_files_are_small_and_at_half_precision(name: str) -> None:
+    path = shipped.weights_path(name)
+    assert path.stat().st_size < MOST_BYTES
+    model, _ = load_weights(path)
+    numbers = sum(tensor.numel() for tensor in model.state_dict().values())
+    assert path.stat().st_size < 2 * numbers + 64_000  # two bytes each, and the names
+    for key, tensor in model.state_dict().items():
+        assert torch.isfinite(tensor).all(), key
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"^unknown model 'none'; choose one of .*fast"):
+        shipped.weights_path("none")
+    assert shipped.card("none") == {}
+
+
+# ---- what they do to photos ----
+
+
+@every_white_model
+@every_photo
+@pytest.mark.parametrize(("sigma_255", "least_db"), [(2, 0), (5, 0), (25, 8), (75, 8)])
+def test_photos_gain(name: str, photo: str, sigma_255: float, least_db: float) -> None:
+    """At σ 75 beyond what they were trained on, at σ 2 where a denoiser can easily do harm."""
+    clean = clean_crop(photo).astype(np.float32) / 255
+    noisy = clean + white_noise(clean.shape, sigma_255)
+    assert gain_db(noisy, denoiser(name)(noisy), clean) > least_db
+    # The same as 8-bit files: what a visitor of the app sees.
+    seen = as_file(noisy)
+    assert gain_db(seen, denoiser(name)(seen), clean_crop(photo)) > least_db
+
+
+@every_photo
+def test_seed_restores_point_samples(photo: str) -> None:
+    clean, noise = as_tensor(sample(photo) / np.float32(255)), parse("point-sampling:8")
+    noisy, reference = noise(clean, keyed_rng("test")), noise.reference(clean)
+    denoised = denoiser("seed")(noisy)
+    assert gain_db(noisy.numpy(), denoised.numpy(), reference.numpy()) >= 2
+
+
+@every_white_model
+@pytest.mark.parametrize("grey", [0, 1, 17, 64, 128, 200, 254, 255])
+def test_flat_grey_stays(name: str, grey: int) -> None:
+    flat = np.full((96, 96, 3), grey, np.uint8)
+    assert levels_off(denoiser(name)(flat), flat) <= 2
+
+
+@every_white_model
+@pytest.mark.parametrize("axis", [0, 1])
+def test_gradients_stay(name: str, axis: int) -> None:
+    levels = np.linspace(0, 255, 192).round().astype(np.uint8)
+    ramp = np.repeat(np.stack(np.meshgrid(levels, levels))[axis][..., None], 3, -1)
+    assert levels_off(denoiser(name)(ramp), ramp) <= 2
+
+
+@every_model
+def test_tiled_equals_whole(name: str) -> None:
+    noisy = sample("astronaut")[:256, 64:416]
+    noisy = as_file(noisy / 255 + white_noise(noisy.shape, 25))
+    model, spec = load_weights(shipped.weights_path(name))
+    denoise = Denoiser(model, spec, CPU, name)
+    denoise.tile_px = 1024
+    whole = denoise(noisy)
+    denoise.tile_px = 96
+    parts: list[float] = []
+    tiled = denoise.run(noisy, progress=parts.append).image
+    assert len(parts) == 3 * 4
+    assert levels_off(tiled, whole) <= 1
+
+
+@every_white_model
+@every_photo
+def test_bf16_costs_nothing_that_shows(name: str, photo: str) -> None:
+    low = place("cpu")
+    if low.dtype != torch.bfloat16:
+        pytest.skip("this CPU has no bf16 units")
+    clean = clean_crop(photo).astype(np.float32) / 255
+    noisy = clean + white_noise(clean.shape, 25)
+    one, other = (denoiser(name, placement)(noisy) for placement in (CPU, low))
+    assert not np.array_equal(one, other)
+    assert gain_db(one, other, clean) == pytest.approx(0, abs=0.03)
+
+
+# ---- what they know of the noise ----
+
+
+def wide_crop(photo: str) -> np.ndarray:
+    """256 × 256 px: the more pixels, the surer an estimate."""
+    return sample(photo)[20:276, 100:356] / np.float32(255)
+
+
+def blurred(clean: np.ndarray) -> np.ndarray:
+    """σ = 25 as a camera's demosaicing spreads it, over 3 × 3 pixels."""
+    height, width, _ = clean.shape
+    fine = white_noise((height + 2, width + 2, 3), 75)
+    return clean + sum(fine[y : y + height, x : x + width] for y in range(3) for x in range(3)) / 9
+
+
+def impulses(clean: np.ndarray) -> np.ndarray:
+    """Every tenth pixel black or white."""
+    fate = np.random.default_rng(0).random((*clean.shape[:2], 1))
+    return np.where(fate < 0.05, 0, np.where(fate > 0.95, 1, clean)).astype(np.float32)
+
+
+@every_photo
+@pytest.mark.parametrize("sigma_255", [10, 25])
+def test_fast_finds_the_level_of_white_noise(photo: str, sigma_255: float) -> None:
+    clean = wide_crop(photo)
+    noisy = as_tensor(clean + white_noise(clean.shape, sigma_255))
+    denoise = denoiser("fast")
+    found = noise_level.estimate(denoise, noisy)
+    assert found.sigma_255 == pytest.approx(sigma_255, rel=0.06)
+    assert found.doubt is None
+    truth = peak_signal_noise_ratio(as_tensor(clean).numpy(), denoise(noisy).numpy(), data_range=1)
+    assert found.expected_psnr_db == pytest.approx(float(truth), abs=1)
+
+
+@every_photo
+@pytest.mark.parametrize("corrupt", [blurred, impulses])
+def test_fast_doubts_other_noise(photo: str, corrupt: Callable[[np.ndarray], np.ndarray]) -> None:
+    found = noise_level.estimate(denoiser("fast"), as_tensor(corrupt(wide_crop(photo))))
+    assert found.doubt is not None

@@ -1,5 +1,6 @@
 """How the work is done: by tiles, in the memory there is, on a network that load() finds."""
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -97,7 +98,7 @@ def test_no_memory_at_all_means_the_cpu(small: Denoiser, monkeypatch: pytest.Mon
     monkeypatch.setattr(module, "place", lambda device: CPU)
     noisy = picture(150, 140)
     whole = small(noisy)
-    small.tile_px = 256
+    small.tile_px = 200  # half of it is below the smallest tile
     monkeypatch.setattr(small.model, "forward", out_of_memory_above(small.model.forward, 0))
     done = small.run(noisy)
     assert [note.rpartition("went on ")[2] for note in done.notes] == [
@@ -179,6 +180,7 @@ def test_files_load_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for folder in ("one", "two"):
         model = randomize(SMALL.build(), seed=len(results))
         save_weights(tmp_path / folder / "mine.safetensors", model, SMALL, half=False)
+        os.utime(tmp_path / folder / "mine.safetensors", (1, 1))  # no older than the other
         monkeypatch.chdir(tmp_path / folder)
         denoise = n2n.load("mine.safetensors", device="cpu")  # the same words, another file
         results.append(denoise(noisy))

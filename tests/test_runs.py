@@ -1,9 +1,8 @@
 """Whole runs at toy size: they stop, go on exactly, fail safely, and learn from noise alone."""
 
 import itertools
-import json
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +12,14 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio
 from torch import nn
 
-from n2n import checkpoints, images
+from n2n import images
 from n2n.checkpoints import load_state, load_weights, save_state
 from n2n.devices import Placement
 from n2n.noise import parse
 from n2n.randomness import keyed_rng
 from n2n.runs import Run, TrainConfig
 from tests.tiny import CPU, assert_same, one_thread, photo, refused  # noqa: F401  a fixture
-
-TINY = {"widths": [4, 6], "blocks": 1, "middle": 1}
-CONFIG = TrainConfig(
-    model="fast", model_kwargs=TINY, batch=2, crop_px=16, steps=12, warmup_steps=2, rate=1e-3
-)
-PHOTOS = [photo(40, 50, seed) for seed in range(3)]
-
-
-def run_of(config: TrainConfig = CONFIG, held_out: int = 0) -> Run:
-    return Run(config, PHOTOS, [photo(32, 48, 9)] * held_out, CPU)
+from tests.toy_runs import CONFIG, PHOTOS, TINY, run_of
 
 
 def state_of(run: Run, folder: Path) -> dict[str, Any]:
@@ -160,77 +150,6 @@ def test_a_checkpoint_of_another_version_is_refused(
     save_state(path, state)
     with refused("old.checkpoint was written by another version; train anew"):
         run_of().resume(path)
-
-
-# ---- fail safely ----
-
-
-def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
-    path = tmp_path / "run.checkpoint"
-    run = run_of()
-    run.save(path)
-    before = path.read_bytes()
-    nn.init.constant_(next(run.model.parameters()), math.nan)
-    run.save(path)
-    assert path.read_bytes() == before
-
-
-def test_a_full_disk_keeps_the_old_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "run.checkpoint"
-    run = run_of()
-    steps = run.steps(path)
-    list(itertools.islice(steps, 3))
-    steps.close()
-    before = path.read_bytes()
-
-    def full_disk(*arguments: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(checkpoints, "save_file", full_disk)
-    with pytest.raises(OSError, match="No space left"):
-        list(run.steps(path))
-    assert path.read_bytes() == before
-    assert run_of().resume(path) is None
-
-
-WRONG = {
-    "loss": ({"loss": "l3"}, "unknown loss 'l3'; choose one of l2, l1"),
-    "optimizer": ({"optimizer": "lion"}, "unknown optimizer 'lion'; choose one of sgd"),
-    "initialization": ({"initialization": "x"}, "unknown initialization 'x'"),
-    "noise": ({"noise": "gaussian:loud"}, "is not a noise"),
-    "rate 0": ({"rate": 0.0}, "the learning rate must be positive"),
-    "rate nan": ({"rate": math.nan}, "the learning rate must be positive"),
-    "rate inf": ({"rate": math.inf}, "the learning rate must be positive"),
-    "decay": ({"decay": 1.0}, "decay and average in [0, 1)"),
-    "average": ({"average": 1.0}, "decay and average in [0, 1)"),
-    "average nan": ({"average": math.nan}, "decay and average in [0, 1)"),
-    "no steps": ({"steps": 0}, "at least one step"),
-    "no seconds": ({"seconds": 0.0}, "more than 0 seconds"),
-    "seconds nan": ({"seconds": math.nan}, "more than 0 seconds"),
-}
-
-
-@pytest.mark.parametrize(("change", "message"), WRONG.values(), ids=WRONG)
-def test_an_impossible_description_is_refused(change: dict[str, Any], message: str) -> None:
-    with refused(message):
-        replace(CONFIG, **change)
-
-
-def test_what_only_the_run_can_know_is_refused() -> None:
-    with refused("unknown model 'resnet'"):
-        run_of(replace(CONFIG, model="resnet"))
-    with refused("batch, crop"):
-        run_of(replace(CONFIG, batch=0))
-    with refused("no whole block of 20×20 px"):
-        run_of(replace(CONFIG, noise="point-sampling:20"))
-    with refused("at least one photo"):
-        Run(CONFIG, [], [], CPU)
-
-
-def test_a_description_is_plain_data() -> None:
-    assert TrainConfig(**json.loads(json.dumps(asdict(CONFIG)))) == CONFIG
 
 
 # ---- validation and result ----

@@ -1,0 +1,42 @@
+"""Runs small enough for a test, and a clock that obeys."""
+
+import pytest
+from torch import nn
+
+from n2n import training
+from n2n.runs import Run, TrainConfig
+from tests.tiny import CPU, photo
+
+TINY = {"widths": [4, 6], "blocks": 1, "middle": 1}
+CONFIG = TrainConfig(
+    model="fast", model_kwargs=TINY, batch=2, crop_px=16, steps=12, warmup_steps=2, rate=1e-3
+)
+PHOTOS = [photo(40, 50, seed) for seed in range(3)]
+
+
+def run_of(config: TrainConfig = CONFIG, held_out: int = 0) -> Run:
+    return Run(config, PHOTOS, [photo(32, 48, 9)] * held_out, CPU)
+
+
+def line(slope: float = 0.0) -> nn.Module:
+    """y = slope · x for each pixel."""
+    model = nn.Conv2d(1, 1, 1, bias=False)
+    nn.init.constant_(model.weight, slope)
+    return model
+
+
+class Clock:
+    """Seconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture(name="clock")
+def told_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(training, "time", clock)
+    return clock

@@ -112,6 +112,16 @@ def test_parameters_that_are_published() -> None:
     assert parameter_count(create_model("unet")) == 991_203  # summed from the paper's table
 
 
+def test_activations_of_the_papers() -> None:
+    """Noise2Noise: LeakyReLU(0.1) after all but the last; the report: ReLU but at two layers."""
+    unet = list(create_model("unet").modules())
+    slopes = [module.negative_slope for module in unet if isinstance(module, nn.LeakyReLU)]
+    assert slopes == [0.1] * (sum(isinstance(module, nn.Conv2d) for module in unet) - 1)
+    assert [type(layer) for layer in create_model("seed", batchnorm="none").children()] == (
+        [nn.Conv2d, nn.ReLU] * 4 + [nn.Conv2d] + [nn.ConvTranspose2d, nn.ReLU] * 4
+    ) + [nn.ConvTranspose2d]
+
+
 def residual_unet_layers(widths: list[int], blocks: int, middle: int) -> list[tuple[int, float]]:
     """(weights, multiplications per pixel of the picture) of each convolution, by hand."""
     # The stem sees the picture and its saturated places, the head gives the noise.

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from n2n import denoiser
 from n2n.denoiser import Denoiser
 from n2n.models import MODELS
-from n2n.tiling import spans, tiles
+from n2n.tiling import Tile, spans, tiles
 from tests.tiny import CPU, one_thread, random_picture, randomize  # noqa: F401  a fixture
 
 
@@ -47,23 +48,46 @@ def test_tiles_cover_a_picture_exactly_once() -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_tiled_is_whole(name: str, shape: tuple[int, int]) -> None:
     spec = MODELS[name]
-    denoiser = Denoiser(randomize(spec.build()), spec, CPU, name)
+    denoise = Denoiser(randomize(spec.build()), spec, CPU, name)
     noisy = random_picture(1, 3, *shape)
-    denoiser.tile_px = 1024
-    whole = denoiser(noisy)
-    denoiser.tile_px = 64
+    denoise.tile_px = 1024
+    whole = denoise(noisy)
+    denoise.tile_px = 64
     parts: list[float] = []
-    tiled = denoiser.run(noisy, progress=parts.append).image
+    tiled = denoise.run(noisy, progress=parts.append).image
     assert len(parts) == 7
     # Sums of a thousand products in fp32 whose order may differ: a few hundred units of rounding.
     scale = float(whole.abs().max())
     torch.testing.assert_close(tiled, whole, rtol=0, atol=300 * torch.finfo().eps * scale)
 
 
+@pytest.mark.parametrize("tile_px", [1, 50, 64])
+@pytest.mark.parametrize("name", MODELS)
+def test_the_halo_covers_the_radius_on_the_grid(
+    name: str, tile_px: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Far pixels move a result by less than rounding: so the geometry itself is looked at."""
+    seen = []
+
+    def watch(height: int, width: int, tile: int, halo: int) -> list[Tile]:
+        seen.append((tile, halo))
+        return tiles(height, width, tile, halo)
+
+    monkeypatch.setattr(denoiser, "tiles", watch)
+    spec = MODELS[name]
+    small = Denoiser(spec.build(), spec, CPU, name)
+    small.tile_px = tile_px
+    small(random_picture(1, 3, 8, 8))
+    ((tile, halo),) = seen
+    assert halo >= small.radius
+    assert halo % small.stride == tile % small.stride == 0
+    assert 0 < tile <= max(tile_px, small.stride)
+
+
 def test_too_small_a_halo_would_show() -> None:
     spec = MODELS["fast"]
-    denoiser = Denoiser(randomize(spec.build()), spec, CPU, "fast")
+    denoise = Denoiser(randomize(spec.build()), spec, CPU, "fast")
     noisy = random_picture(1, 3, 33, 401)
-    whole = denoiser(noisy)
-    denoiser.tile_px, denoiser.radius = 64, 16
-    assert float((denoiser(noisy) - whole).abs().max()) > 1e-3 * float(whole.abs().max())
+    whole = denoise(noisy)
+    denoise.tile_px, denoise.radius = 64, 16
+    assert float((denoise(noisy) - whole).abs().max()) > 1e-3 * float(whole.abs().max())

@@ -192,6 +192,10 @@ OPTIMIZERS: dict[str, Callable[[nn.Module, float], torch.optim.Optimizer]] = {
 }
 
 
+# Those that a scaled gradient helps: momentum's step would change, LBFGS would see false curvature.
+ADAPTIVE = frozenset({"adam", "adamw", "muon"})
+
+
 def create_optimizer(
     name: str, model: nn.Module, lr: float, *, unit_gradient: bool = False
 ) -> torch.optim.Optimizer:

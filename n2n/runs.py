@@ -20,7 +20,7 @@ from n2n.metrics import psnr_mean_db
 from n2n.models import model_spec
 from n2n.models.initialization import INITIALIZATIONS
 from n2n.noise import LevelRange, Noise, parse
-from n2n.optimizers import OPTIMIZERS, create_optimizer
+from n2n.optimizers import ADAPTIVE, OPTIMIZERS, create_optimizer
 from n2n.randomness import keyed_rng, seeded_initialization
 from n2n.training import (
     Budget,
@@ -54,7 +54,7 @@ class TrainConfig:
     steps: int | None = None  # whichever of steps and seconds ends first; neither: until stopped
     seconds: float | None = None
     warmup_steps: int = 100
-    unit_gradient: bool = True  # each step's gradient at norm 1; needed without BatchNorm
+    unit_gradient: bool = True  # for adaptive optimizers: each step's gradient at norm 1
     decay: float = 0.2  # the last part of the run, over which the rate falls to zero
     average: float = 0.9995  # of the weights, per step
     initialization: str = "default"
@@ -110,7 +110,10 @@ class Run:
         self.model = model.to(self.placement.device)
         self.average = averaged_model(self.model, config.average)
         self.optimizer = create_optimizer(
-            config.optimizer, self.model, config.rate, unit_gradient=config.unit_gradient
+            config.optimizer,
+            self.model,
+            config.rate,
+            unit_gradient=config.unit_gradient and config.optimizer in ADAPTIVE,
         )
         self.noise = parse(config.noise)
         self.pairs = NoisyPairs(

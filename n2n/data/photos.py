@@ -44,6 +44,11 @@ class Photos:
         """Where the pixels lie."""
         return self.pixels.device
 
+    @property
+    def _precise(self) -> torch.dtype:
+        """For positions among many megapixels; Apple's GPUs have no double precision."""
+        return torch.float32 if self.device.type == "mps" else torch.float64
+
     def __len__(self) -> int:
         """How many photos."""
         return len(self.sizes)
@@ -54,8 +59,8 @@ class Photos:
         Rotations are by quarter turns. A photo smaller than the crop is continued by its mirror
         image. channels_last in memory.
         """
-        uniform = torch.rand((6, count), generator=rng, device=self.device, dtype=torch.float64)
-        areas = self.sizes.prod(1).double()
+        uniform = torch.rand((6, count), generator=rng, device=self.device, dtype=self._precise)
+        areas = self.sizes.prod(1).to(self._precise)
         photo = torch.searchsorted(areas.cumsum(0) / areas.sum(), uniform[0].clamp_max(1 - 1e-9))
         height, width = self.sizes[photo].unbind(1)
         ramp = torch.arange(side, device=self.device)

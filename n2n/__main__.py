@@ -5,8 +5,9 @@ import sys
 from collections.abc import Sequence
 
 from n2n.cli import denoise, evaluate, train
-from n2n.cli.common import FAILED, WRONG_USE, say
+from n2n.cli.common import FAILED, WRONG_USE, first_line, say
 from n2n.devices import use_available_cores
+from n2n.images import ImageError
 
 COMMANDS = {
     "denoise": (denoise, "denoise pictures: files and folders"),
@@ -26,11 +27,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = COMMANDS[arguments.command][0].run(arguments)
         return code
+    except (ImageError, OSError, RuntimeError, MemoryError) as error:
+        say(f"n2n {arguments.command}: {first_line(error)}")
+        return FAILED
     except ValueError as error:
         say(f"n2n {arguments.command}: {error}")
         return WRONG_USE
-    except (OSError, RuntimeError) as error:
-        say(f"n2n {arguments.command}: {error}")
+    except KeyboardInterrupt:
+        say(f"n2n {arguments.command}: stopped")
         return FAILED
 
 

@@ -85,38 +85,39 @@ class Denoiser:
 
         `progress` gets the part done, 0 to 1, after every tile; raising in it stops the work.
         """
-        if not 0 <= strength <= 1:
-            raise ValueError(
-                f"strength lies between 0 (the input) and 1 (denoised), got {strength}"
-            )
+        check_strength(strength)
         start = time.perf_counter()
         source, convert_back = _as_array_or_tensor(noisy)
         notes: list[str] = []
-        estimate = self._tiled(source, self_ensemble, progress, notes)
-        result = convert_back(mix(source, estimate, strength))
+        result, used = self._tiled(source, strength, self_ensemble, progress, notes)
         height, width = source.shape[-2:] if isinstance(source, Tensor) else source.shape[:2]
         count = len(source) if isinstance(source, Tensor) else 1
         return Denoised(
-            image=result,
+            image=convert_back(result),
             milliseconds=1000 * (time.perf_counter() - start),
             megapixels=count * height * width / 1e6,
-            device=self.placement.label,
+            device=used.label,
             notes=tuple(notes),
         )
 
     def _tiled(
         self,
         source: Tensor | np.ndarray,
+        strength: float,
         self_ensemble: bool,
         progress: Progress | None,
         notes: list[str],
-    ) -> Any:  # noqa: ANN401
-        """Denoise by tiles: smaller ones when a GPU's memory runs out, on the CPU at the last."""
+    ) -> tuple[Any, Placement]:
+        """Denoise by tiles: smaller ones when a GPU's memory runs out, on the CPU at the last.
+
+        Returns the result and where it was computed in the end.
+        """
         tile, cpu = self.tile_px, False
         while True:
             try:
                 network = self._on_cpu() if cpu else self
-                return network._whole(source, tile, self_ensemble, progress)
+                result = network._whole(source, tile, strength, self_ensemble, progress)
+                return result, network.placement
             except torch.OutOfMemoryError:
                 if cpu:
                     raise
@@ -131,6 +132,7 @@ class Denoiser:
         self,
         source: Tensor | np.ndarray,
         tile_px: int,
+        strength: float,
         self_ensemble: bool,
         progress: Progress | None,
     ) -> Any:  # noqa: ANN401
@@ -144,10 +146,12 @@ class Denoiser:
         for index, tile in enumerate(plan):
             if isinstance(source, Tensor):
                 estimate = self._network(source[..., *tile.read], self_ensemble)
-                result[..., *tile.write] = estimate[..., *tile.keep]
+                part: Any = estimate[..., *tile.keep]
+                result[..., *tile.write] = mix(source[..., *tile.write], part, strength)
             else:
                 estimate = self._network(images.to_tensor(source[tile.read]), self_ensemble)
-                result[tile.write] = _like(estimate[..., *tile.keep], source)
+                part = _like(estimate[..., *tile.keep], source)
+                result[tile.write] = mix(source[tile.write], part, strength)
             if progress is not None:
                 progress((index + 1) / len(plan))
         return result
@@ -197,6 +201,12 @@ def _loaded(path: Path, changed: int, name: str, placement: Placement) -> Denois
     return Denoiser(model, spec, placement, name)
 
 
+def check_strength(strength: float) -> None:
+    """Refuse a strength outside [0, 1], NaN included."""
+    if not 0 <= strength <= 1:
+        raise ValueError(f"strength lies between 0 (the input) and 1 (denoised), got {strength}")
+
+
 def mix(noisy: Any, estimate: Any, strength: float) -> Any:  # noqa: ANN401
     """Noisy + strength · (estimate - noisy), of the same kind; integers are rounded."""
     if strength == 1:
@@ -233,8 +243,12 @@ def _views(image: Tensor) -> Iterator[tuple[Tensor, Callable[[Tensor], Tensor]]]
 def _as_array_or_tensor(noisy: Any) -> tuple[Any, Callable[[Any], Any]]:  # noqa: ANN401
     """The picture as an array or tensor, and the way back to its kind."""
     if isinstance(noisy, Image.Image):
-        picture = noisy if noisy.mode in PIL_MODES else noisy.convert("RGB")
-        return _as_array_or_tensor(np.asarray(picture))[0], Image.fromarray
+        if noisy.mode not in PIL_MODES:
+            raise ValueError(
+                f"a PIL image must be one of {', '.join(PIL_MODES)}, got {noisy.mode}; convert it "
+                "first (n2n.images.read does, transparency and depth included)"
+            )
+        return _as_array_or_tensor(np.asarray(noisy))[0], Image.fromarray
     if isinstance(noisy, Tensor):
         if (
             noisy.ndim != 4

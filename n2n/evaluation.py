@@ -114,11 +114,13 @@ def summarize(scores: Sequence[ImageScore]) -> Score:
     """Means over a folder, in both conventions of PSNR."""
     if not scores:
         raise ValueError("no picture was scored")
+    # Over all pixels of all pictures, so a large one counts for more.
+    mse = np.average([s.mse for s in scores], weights=[s.megapixels for s in scores])
     return Score(
         images=len(scores),
         noisy_psnr_db=float(np.mean([score.noisy_psnr_db for score in scores])),
         psnr_db=float(np.mean([score.psnr_db for score in scores])),
-        psnr_global_db=float(-10 * np.log10(np.mean([score.mse for score in scores]) + 1e-8)),
+        psnr_global_db=float(-10 * np.log10(mse + 1e-8)),
         ssim=float(np.nanmean([score.ssim for score in scores])),
         seconds_per_megapixel=sum(s.seconds for s in scores) / sum(s.megapixels for s in scores),
     )

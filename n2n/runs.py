@@ -256,6 +256,19 @@ class Run:
         save_weights(path, self.result, self.spec)
 
 
+def config_of(checkpoint: Path) -> TrainConfig:
+    """The settings of a run that was saved.
+
+    Raises:
+        ValueError: the file is no checkpoint, or one of another version.
+    """
+    try:
+        return TrainConfig(**load_state(checkpoint)["config"])
+    except (KeyError, TypeError) as error:
+        message = f"{checkpoint.name} was written by another version; train anew"
+        raise ValueError(message) from error
+
+
 def _validation_crop(photo: np.ndarray) -> Tensor:
     """The middle of a photo, at most 256 × 256: float (1, 3, h, w)."""
     image = images.to_tensor(photo)

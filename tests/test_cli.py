@@ -89,7 +89,24 @@ def test_denoise_never_overwrites_its_input(
     photo: Path, weights: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("denoise", photo, "--out", photo.parent, "--model", weights) == 2
-    assert "input itself" in capsys.readouterr().err
+    assert "itself an input" in capsys.readouterr().err
+    # Nor one of the other inputs, by way of a folder inside a folder.
+    inner = photo.parent / "sub" / photo.name
+    inner.parent.mkdir()
+    inner.write_bytes(photo.read_bytes())
+    words = ["denoise", photo, inner.parent, "--out", inner.parent, "--model", weights]
+    assert run(*words) == 2
+    assert inner.read_bytes() == photo.read_bytes()
+
+
+def test_results_of_an_earlier_run_are_no_inputs(
+    photo: Path, weights: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["denoise", photo.parent, "--out", photo.parent / "out", "--model", weights, "--json"]
+    assert run(*words) == 0
+    assert run(*words) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert not (photo.parent / "out" / "out").exists()
 
 
 def test_a_broken_picture_is_named_and_the_others_go_on(
@@ -106,7 +123,10 @@ def test_a_broken_picture_is_named_and_the_others_go_on(
     ("words", "hint"),
     [
         (["denoise", "nowhere.png", "--out", "out"], "nowhere.png"),
+        (["denoise", "a.png", "b.png", "--out", "out.png"], "folder"),
+        (["denoise", "a.png", "--out", "out", "--strength", "1.5"], "strength"),
         (["evaluate", "nowhere"], "nowhere"),
+        (["evaluate", "--card", "--limit", "1"], "--limit"),
         (["evaluate", "--noise", "gaussian:300"], "255"),
         (["evaluate", "--noise", "gaussian:0-55"], "one level"),
         (["evaluate", "--noise", "snow:3"], "snow"),
@@ -164,6 +184,22 @@ def test_train_writes_weights_card_history_and_resumes(
     assert history[0].startswith("step,seconds,loss")
     assert json.loads(out.with_suffix(".json").read_text())["steps"] == 8
     assert "resume" in capsys.readouterr().err
+
+
+def test_a_resumed_run_keeps_its_settings_and_a_new_one_its_own_history(tmp_path: Path) -> None:
+    out = tmp_path / "mine.safetensors"
+    where = ["--device", "cpu", "--out", out]
+    first = ["--steps", 3, "--batch", 2, "--crop-px", 32, "--noise", "poisson:30", "--seed", 7]
+    network = ["--model-kwargs", '{"widths": [8, 8]}']
+    assert run("train", *first, *network, *where) == 0
+    resume = ["--resume", out.with_suffix(".checkpoint"), "--steps", 6]
+    assert run("train", *resume, *where) == 0
+    training = json.loads(out.with_suffix(".json").read_text())["training"]
+    assert (training["noise"], training["seed"], training["batch"]) == ("poisson:30", 7, 2)
+    assert run("train", *first, *network, *where) == 0
+    rows = out.with_suffix(".csv").read_text().splitlines()
+    assert rows[1].startswith("0,")
+    assert sum(row.startswith("step,") for row in rows) == 1
 
 
 def test_evaluate_prints_the_readmes_table(

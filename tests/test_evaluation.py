@@ -31,7 +31,7 @@ def test_summary_in_both_conventions() -> None:
     ]
     total = summarize(scores)
     assert total.psnr_db == pytest.approx(25)
-    assert total.psnr_global_db == pytest.approx(-10 * np.log10(5.5e-3), abs=1e-4)
+    assert total.psnr_global_db == pytest.approx(-10 * np.log10(7e-3), abs=1e-4)
     assert (total.images, total.seconds_per_megapixel) == (2, 0.5)
     with pytest.raises(ValueError, match="no picture"):
         summarize([])

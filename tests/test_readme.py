@@ -1,13 +1,15 @@
 """What the README shows is run: an example that is not executed is a lie in waiting."""
 
 import re
+import shlex
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from n2n import shipped
-from n2n.__main__ import COMMANDS
+from n2n import images, shipped
+from n2n.__main__ import COMMANDS, main
+from n2n.data.samples import sample
 from n2n.noise import NOISES
 from n2n.ui.limits import Limits
 
@@ -28,6 +30,23 @@ def test_python_example_runs(code: str) -> None:
 def test_commands_shown_are_those_there_are() -> None:
     shown = set(re.findall(r"python -m n2n (\w+)", README))
     assert shown == COMMANDS.keys()
+
+
+def test_command_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As printed, but for the size of the photos and the length of the training."""
+    for name in ("photo.jpg", "scans/a.png", "CBSD68/b.png", "photos/c.png", "photos/d.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        images.write(tmp_path / name, sample("chelsea")[:48, :48])
+    monkeypatch.chdir(tmp_path)
+    short = {"--seconds 600": "--steps 2 --batch 2 --crop-px 32"}
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    commands = [line for line in lines if line.startswith("python -m n2n ")]
+    assert commands
+    for command in commands:
+        for long, brief in short.items():
+            command = command.replace(long, brief)
+        words = shlex.split(command, comments=True)
+        assert main(words[3:]) == 0, command
 
 
 def test_every_noise_is_listed() -> None:

@@ -51,6 +51,11 @@ def stoppable() -> Iterator[StopFlag]:
             signal.signal(kind, handler)
 
 
+def first_line(error: BaseException) -> str:
+    """What went wrong, in one line: PyTorch's own errors have many."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def say(line: str) -> None:
     """One line for the person at the terminal; standard output is left to results."""
     print(line, file=sys.stderr)

@@ -8,9 +8,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from n2n import images
-from n2n.cli.common import DONE, FAILED, add_device_arguments, say, stoppable
+from n2n.cli.common import DONE, FAILED, add_device_arguments, first_line, say
 from n2n.data.photos import PHOTO_SUFFIXES, photo_files
-from n2n.denoiser import Denoiser, load
+from n2n.denoiser import Denoiser, check_strength, load
 from n2n.shipped import names
 
 
@@ -40,22 +40,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Denoise every input; a picture that cannot be read is named, the others go on."""
+    """Denoise every input; a picture that fails is named, the others go on."""
+    check_strength(arguments.strength)
+    jobs = _jobs(arguments.inputs, arguments.out)
     denoiser = load(arguments.model, device=arguments.device, dtype=arguments.dtype)
-    jobs = list(_jobs(arguments.inputs, arguments.out))
     failures = 0
-    with stoppable() as stop:
-        for source, target in tqdm(jobs, desc="denoise", unit="picture", disable=len(jobs) < 2):
-            if stop:
-                say("stopped")
-                return FAILED
-            try:
-                record = _one(denoiser, source, target, arguments)
-            except (ValueError, OSError) as error:
-                say(f"{source.name}: {error}")
-                failures += 1
-                continue
-            print(json.dumps(record) if arguments.json else _sentence(record), flush=True)
+    for source, target in tqdm(jobs, desc="denoise", unit="picture", disable=len(jobs) < 2):
+        try:
+            record = _one(denoiser, source, target, arguments)
+        except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
+            say(f"{source.name}: {first_line(error)}")
+            failures += 1
+            continue
+        print(json.dumps(record) if arguments.json else _sentence(record), flush=True)
     return FAILED if failures else DONE
 
 
@@ -93,29 +90,35 @@ def _sentence(record: dict[str, object]) -> str:
     )
 
 
-def _jobs(inputs: list[Path], out: Path) -> Iterator[tuple[Path, Path]]:
-    """Each picture and where its result goes; never onto the picture itself."""
-    to_file = (
-        len(inputs) == 1
-        and inputs[0].is_file()
-        and out.suffix.lower() in PHOTO_SUFFIXES
-        and not out.is_dir()
-    )
+def _jobs(inputs: list[Path], out: Path) -> list[tuple[Path, Path]]:
+    """Each picture and where its result goes; never onto any of the pictures."""
+    if out.suffix.lower() in PHOTO_SUFFIXES and not out.is_dir():
+        if len(inputs) > 1 or inputs[0].is_dir():
+            raise ValueError(f"{out} is one file; give a folder for the results of several")
+        pairs = [(inputs[0], out)]
+    else:
+        pairs = [(s, out / _writable(name)) for given in inputs for s, name in _inside(given, out)]
+    sources = {source.resolve() for source, _ in pairs}
     taken: set[Path] = set()
-    for given in inputs:
-        if not given.exists():
-            raise ValueError(f"there is no file or folder {given}")
-        for source in photo_files(given) if given.is_dir() else [given]:
-            inside = source.relative_to(given) if given.is_dir() else Path(source.name)
-            target = out if to_file else out / _writable(inside)
-            if target.resolve() == source.resolve():
-                raise ValueError(f"{target} is the input itself; give another --out")
-            if target.resolve() in taken:
-                raise ValueError(
-                    f"two inputs would both be written to {target}; denoise them apart"
-                )
-            taken.add(target.resolve())
-            yield source, target
+    for source, target in pairs:
+        if not source.exists():
+            raise ValueError(f"there is no file or folder {source}")
+        if target.resolve() in sources:
+            raise ValueError(f"{target} is itself an input; give another --out")
+        if target.resolve() in taken:
+            raise ValueError(f"two inputs would both be written to {target}; denoise them apart")
+        taken.add(target.resolve())
+    return pairs
+
+
+def _inside(given: Path, out: Path) -> Iterator[tuple[Path, Path]]:
+    """A file and its name, or all pictures of a folder but the results of an earlier run."""
+    if not given.is_dir():
+        yield given, Path(given.name)
+        return
+    for source in photo_files(given):
+        if out.resolve() == given.resolve() or out.resolve() not in source.resolve().parents:
+            yield source, source.relative_to(given)
 
 
 def _writable(name: Path) -> Path:

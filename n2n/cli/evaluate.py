@@ -65,22 +65,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a row for each model and noise."""
+    if arguments.card and arguments.limit is not None:
+        raise ValueError("a card records whole data sets: leave out --limit")
     data_set, pictures = _pictures(arguments.folder, arguments.limit)
-    quiet = arguments.json or arguments.markdown
-    if not quiet:
-        print(
-            f"{data_set}: {len(pictures)} photos; PSNR in dB of the 8-bit output "
-            "(A: mean per image, B: global)"
-        )
+    _tell(
+        arguments,
+        f"{data_set}: {len(pictures)} photos; PSNR in dB of the 8-bit output "
+        "(A: mean per image, B: global)",
+    )
     table: dict[str, list[float]] = {}
     for text in arguments.noise:
         for row in _rows(arguments, data_set, pictures, text):
-            _tell(arguments, row)
+            if arguments.json:
+                print(json.dumps(row), flush=True)
+            _tell(arguments, _line(row))
             table.setdefault(f"**{row['model']}**", []).append(row["psnr_db"])
-        for method, value in published(data_set, _one_level(text)).items():
+        for method, value in _published(arguments, data_set, text).items():
             table.setdefault(method, []).append(value)
-            if not quiet:
-                print(f"{text:>16}  {method:<12} {value:6.2f}  (published, clean targets)")
+            _tell(arguments, f"{text:>16}  {method:<12} {value:6.2f}  (published, clean targets)")
     if arguments.markdown:
         print(_markdown(data_set, arguments.noise, table))
     if arguments.figure is not None:
@@ -88,11 +90,16 @@ def run(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _tell(arguments: argparse.Namespace, row: dict[str, Any]) -> None:
-    if arguments.json:
-        print(json.dumps(row), flush=True)
-    elif not arguments.markdown:
-        print(_line(row), flush=True)
+def _published(arguments: argparse.Namespace, data_set: str, text: str) -> dict[str, float]:
+    """What the literature has on the same task: all photos, unclipped input."""
+    comparable = arguments.limit is None and not arguments.file_step
+    return published(data_set, _one_level(text)) if comparable else {}
+
+
+def _tell(arguments: argparse.Namespace, line: str) -> None:
+    """A line for people, where nothing else was asked for."""
+    if not (arguments.json or arguments.markdown):
+        print(line, flush=True)
 
 
 def _rows(

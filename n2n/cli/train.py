@@ -22,7 +22,7 @@ from n2n.models.initialization import INITIALIZATIONS
 from n2n.noise import NOISES
 from n2n.optimizers import OPTIMIZERS
 from n2n.recipes import RECIPES, Recipe
-from n2n.runs import Run, TrainConfig
+from n2n.runs import Run, TrainConfig, config_of
 from n2n.training import Diverged, Step
 
 HISTORY_COLUMNS = ("step", "seconds", "loss", "rate", "validation_loss", "validation_psnr_db")
@@ -86,6 +86,17 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--initialization", choices=list(INITIALIZATIONS), help="default: the model's own"
     )
+    parser.add_argument(
+        "--model-kwargs", type=json.loads, help="JSON: arguments of the network (default: {})"
+    )
+    parser.add_argument(
+        "--unit-gradient",
+        action=argparse.BooleanOptionalAction,
+        help="gradients at norm 1, with adam, adamw and muon (default: yes)",
+    )
+    parser.add_argument(
+        "--exposure", type=float, help="share of crops with raised contrast (default: 0.1)"
+    )
     parser.add_argument("--seed", type=int, help="names all random draws (default: 0)")
 
 
@@ -103,7 +114,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         stopped = _train(job, checkpoint, arguments.out.with_suffix(".csv"))
     except Diverged as error:
-        say(f"{error}; the last good state is in {checkpoint}")
+        kept = f"; the last good state is in {checkpoint}" if checkpoint.is_file() else ""
+        say(f"{error}{kept}")
         return FAILED
     job.save_weights(arguments.out)
     recipe = RECIPES.get(arguments.recipe)
@@ -116,11 +128,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _config(arguments: argparse.Namespace) -> TrainConfig:
-    base = RECIPES[arguments.recipe].config if arguments.recipe else TrainConfig()
+    """What is given, over the recipe or else the run that is resumed, over the defaults."""
+    base = TrainConfig()
+    if arguments.recipe is not None:
+        base = RECIPES[arguments.recipe].config
+    elif arguments.resume is not None:
+        base = config_of(arguments.resume)
     names = {field.name for field in fields(TrainConfig)}
     given = {
         key: value for key, value in vars(arguments).items() if key in names and value is not None
     }
+    if "steps" in given or "seconds" in given:  # a new end replaces the old one, whatever its kind
+        base = replace(base, steps=None, seconds=None)
     config = replace(base, **given)
     if config.steps is None and config.seconds is None:
         raise ValueError("say how long to train: --steps or --seconds")
@@ -146,7 +165,7 @@ def _train(job: Run, checkpoint: Path, history: Path) -> bool:
     total = job.config.steps
     with (
         stoppable() as stop,
-        history.open("a", newline="") as file,
+        history.open("a" if job.start else "w", newline="") as file,
         tqdm(total=total, initial=job.start, unit="step") as bar,
     ):
         rows = csv.writer(file)

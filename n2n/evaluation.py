@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from n2n import images
+from n2n import images, noise_level
 from n2n.denoiser import Denoiser
 from n2n.metrics import psnr_db, ssim
 from n2n.noise import Noise
 from n2n.noise.gaussian import Gaussian
+from n2n.noise_level import NoiseLevel
 from n2n.randomness import keyed_rng
 
 # Colour AWGN, PSNR in dB at σ = 15, 25, 50, as the papers and KAIR's tables print them. All were
@@ -60,6 +61,17 @@ class ImageScore:
     mse: float
     seconds: float
     megapixels: float
+    level: NoiseLevel | None = None
+
+
+@dataclass(frozen=True)
+class Blind:
+    """What was found without the clean pictures: σ, its spread, and the error of the PSNR."""
+
+    sigma_255: float
+    spread_255: float
+    psnr_error_db: float
+    doubts: int
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,7 @@ class Score:
     psnr_global_db: float
     ssim: float
     seconds_per_megapixel: float
+    blind: Blind | None = None
 
 
 def evaluate(
@@ -81,6 +94,7 @@ def evaluate(
     *,
     file_step: bool = False,
     self_ensemble: bool = False,
+    blind: bool = False,
 ) -> Iterator[ImageScore]:
     """Score each picture in turn.
 
@@ -91,22 +105,25 @@ def evaluate(
         file_step: clip and round the noisy input to 8 bit, as a file would be: another task,
             reported apart.
         self_ensemble: average over the 8 flips and rotations.
+        blind: also find the noise level and the PSNR to expect, without the clean picture.
     """
     for name, pixels in pictures:
         clean = images.to_tensor(pixels)
         noisy = draw(noise, clean)
         reference = images.file_step(noise.reference(clean))
         shown = images.file_step(noisy)
-        done = denoiser.run(shown if file_step else noisy, self_ensemble=self_ensemble)
+        given = shown if file_step else noisy
+        done = denoiser.run(given, self_ensemble=self_ensemble)
         estimate = images.file_step(done.image)
         yield ImageScore(
             name=name,
-            noisy_psnr_db=float(psnr_db(shown if file_step else noisy, reference)),
+            noisy_psnr_db=float(psnr_db(given, reference)),
             psnr_db=float(psnr_db(estimate, reference)),
             ssim=ssim(images.to_uint8(estimate), images.to_uint8(reference)),
             mse=float((estimate - reference).double().square().mean()),
             seconds=done.milliseconds / 1000,
             megapixels=done.megapixels,
+            level=noise_level.estimate(denoiser, given) if blind else None,
         )
 
 
@@ -123,6 +140,20 @@ def summarize(scores: Sequence[ImageScore]) -> Score:
         psnr_global_db=float(-10 * np.log10(mse + 1e-8)),
         ssim=float(np.nanmean([score.ssim for score in scores])),
         seconds_per_megapixel=sum(s.seconds for s in scores) / sum(s.megapixels for s in scores),
+        blind=_blind(scores),
+    )
+
+
+def _blind(scores: Sequence[ImageScore]) -> Blind | None:
+    found = [(score.level, score.psnr_db) for score in scores if score.level is not None]
+    if not found:
+        return None
+    sigmas = [level.sigma_255 for level, _ in found]
+    return Blind(
+        sigma_255=float(np.mean(sigmas)),
+        spread_255=float(np.std(sigmas)),
+        psnr_error_db=float(np.mean([level.expected_psnr_db - true for level, true in found])),
+        doubts=sum(level.doubt is not None for level, _ in found),
     )
 
 

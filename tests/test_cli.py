@@ -161,6 +161,16 @@ def test_evaluate_scores_the_identity_as_the_noisy_input(
     assert row["noisy_psnr_db"] - 0.1 < row["psnr_db"] < row["noisy_psnr_db"] + 1
 
 
+def test_evaluate_finds_the_noise_level(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["evaluate", photo.parent, "--model", "fast", "--noise", "gaussian:20"]
+    assert run(*words, "--blind", "--json") == 0
+    blind = json.loads(capsys.readouterr().out)["blind"]
+    assert blind["sigma_255"] == pytest.approx(20, rel=0.1)
+    assert (blind["spread_255"], blind["doubts"]) == (0, 0)
+    assert run(*words) == 0
+    assert "σ" not in capsys.readouterr().out
+
+
 def test_evaluate_draws_a_figure(photo: Path, weights: str, tmp_path: Path) -> None:
     figure = tmp_path / "figure.png"
     assert run("evaluate", photo.parent, "--model", weights, "--figure", figure) == 0

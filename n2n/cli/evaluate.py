@@ -49,6 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--self-ensemble", action="store_true", help="average over 8 flips and rotations"
     )
+    parser.add_argument(
+        "--blind", action="store_true", help="also find σ and the PSNR, without the clean photos"
+    )
     parser.add_argument("--limit", type=int, help="only the first so many photos")
     add_device_arguments(parser)
     parser.add_argument(
@@ -158,7 +161,7 @@ def _row(
     arguments: argparse.Namespace, denoiser: Denoiser, noise: Noise, pictures: _Pictures
 ) -> dict[str, Any]:
     options = {"file_step": arguments.file_step, "self_ensemble": arguments.self_ensemble}
-    scores = evaluate(denoiser, pictures, noise, **options)
+    scores = evaluate(denoiser, pictures, noise, **options, blind=arguments.blind)
     bar = tqdm(scores, total=len(pictures), desc=denoiser.name, unit="photo", leave=False)
     score = summarize(list(bar))
     return {"device": denoiser.placement.label, **options, **asdict(score)}
@@ -190,11 +193,18 @@ def _line(row: dict[str, Any]) -> str:
     extra = "".join(
         f" {key.replace('_', ' ')}" for key in ("file_step", "self_ensemble") if row[key]
     )
+    blind = row["blind"]
+    found = (
+        f"  σ {blind['sigma_255']:.2f} ± {blind['spread_255']:.2f}, expected PSNR off by "
+        f"{blind['psnr_error_db']:+.2f}, doubted {blind['doubts']} of {row['images']}"
+        if blind
+        else ""
+    )
     return (
         f"{row['noise']:>16}  {row['model']:<12}"
         f" {row['psnr_db']:6.2f} A {row['psnr_global_db']:6.2f} B"
         f"  SSIM {row['ssim']:.4f}  noisy {row['noisy_psnr_db']:.2f} A"
-        f"  {row['seconds_per_megapixel']:.3f} s/MP ({row['device']}){extra}"
+        f"  {row['seconds_per_megapixel']:.3f} s/MP ({row['device']}){extra}{found}"
     )
 
 

@@ -13,7 +13,7 @@ from n2n.noise.base import Checked, Parameter, rand_pixels
 class SaltAndPepper(Checked):
     """A pixel turns white or black, with probability p/2 each, and stays x otherwise.
 
-    Not zero-mean: E[y | x] = x + p·(1/2 - x). While p < 1/2 the median of y is x: train with L1.
+    Not zero-mean: E[y | x] = x + p·(1/2 - x). While p < 1 the median of y is x: train with L1.
     """
 
     probability: float | Tensor = 0.1

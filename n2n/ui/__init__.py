@@ -14,7 +14,7 @@ from n2n.ui.handlers import about
 from n2n.ui.limits import limits
 from n2n.ui.tabs import api, denoise, how_it_works
 
-PRUNE_EVERY_S, PRUNE_AFTER_S = 300, 1800  # files that Gradio keeps for the browser
+PRUNE_EVERY_S = 60  # files that Gradio keeps for the browser
 
 
 def build_app() -> gr.Blocks:
@@ -26,7 +26,7 @@ def build_app() -> gr.Blocks:
         title="Noise2Noise",
         analytics_enabled=False,
         fill_width=True,
-        delete_cache=(PRUNE_EVERY_S, PRUNE_AFTER_S),
+        delete_cache=(PRUNE_EVERY_S, round(60 * limits().file_minutes)),
     ) as app:
         gr.HTML(about.header(), padding=False)
         with gr.Tab("Denoise"):
@@ -49,7 +49,7 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,
         "enable_monitoring": False,
         "state_session_capacity": 200,
-        "max_threads": 16,
+        "max_threads": 32,  # more than may wait for a network at once
         "footer_links": ["api"],
         "ssr_mode": False,
         "mcp_server": False,

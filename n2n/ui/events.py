@@ -7,6 +7,7 @@ unmarked {"path": "/any/file.png"} on as it came.
 import functools
 import inspect
 from collections.abc import Callable, Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ PRIVATE: dict[str, Any] = {
     "concurrency_limit": 4,
 }
 LATEST: dict[str, Any] = {**PRIVATE, "trigger_mode": "always_last"}
-# All events that run a network wait in one queue; the lock behind it holds for the rest.
-NETWORK: dict[str, Any] = {"concurrency_id": "network", "concurrency_limit": 1}
+# Events that run a network are let in by the handful: networks take turns behind a lock of their
+# own, where whoever waits hears so and may stop. Programs have a door apart from the page's.
+NETWORK: dict[str, Any] = {"concurrency_id": "network", "concurrency_limit": 8}
+NETWORK_API: dict[str, Any] = {"concurrency_id": "network-api", "concurrency_limit": 4}
 
 
 def checked_path(path: str | None) -> Path:
@@ -70,8 +73,16 @@ def upload(label: str, **options: Any) -> Upload:  # noqa: ANN401  gr.Image's ow
     return Upload(label=label, type="filepath", image_mode=None, format="png", **options)
 
 
-def handler(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """Let `fn` stay ignorant of Gradio: its ValueErrors become one line, generators stay so."""
+def handler(fn: Callable[..., Any], quote: Callable[[str], str] = escape) -> Callable[..., Any]:
+    """Let `fn` stay ignorant of Gradio: its ValueErrors become one line, generators stay so.
+
+    The page shows that line as HTML, so what a file brought into it is escaped; programs get it
+    as it is, with `quote=str`.
+    """
+
+    def refusal(error: Exception) -> gr.Error:
+        return gr.Error(quote(_line(error)), print_exception=False)
+
     if inspect.isgeneratorfunction(fn):
 
         @functools.wraps(fn)
@@ -79,7 +90,7 @@ def handler(fn: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 yield from fn(*args)
             except (ValueError, TypeError) as error:
-                raise gr.Error(_line(error), print_exception=False) from error
+                raise refusal(error) from error
 
         return stream
 
@@ -88,7 +99,7 @@ def handler(fn: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return fn(*args)
         except (ValueError, TypeError) as error:
-            raise gr.Error(_line(error), print_exception=False) from error
+            raise refusal(error) from error
 
     return call
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 
 PREFIX = "N2N_"
+FETCH_MINUTES = 2  # what a slow line may need for a file that its page has just been told of
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,8 @@ class Limits:
     Attributes:
         max_megapixels: largest picture that is accepted, in millions of pixels.
         max_file_megabytes: largest file that may be uploaded.
-        seed_megapixels: largest picture that "Compare models" gives to a slow model, such as seed.
+        seed_megapixels: largest picture that "Compare models" and the API give to a slow model,
+            such as seed.
         session_megabytes: memory for the pictures of all visitors; the oldest go first.
         session_minutes: a visitor's pictures are dropped when unused for so long.
         queue: visitors' actions that may wait; one more is answered "busy".
@@ -27,6 +29,11 @@ class Limits:
     session_megabytes: float = 1024
     session_minutes: float = 15
     queue: int = 16
+
+    @property
+    def file_minutes(self) -> float:
+        """How long a file stays that was uploaded or shown: as its picture, but until fetched."""
+        return max(self.session_minutes, FETCH_MINUTES)
 
     def __post_init__(self) -> None:
         """Nothing may be zero, negative or NaN."""

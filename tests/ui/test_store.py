@@ -1,10 +1,13 @@
 """Visitors' pictures are bounded in bytes and in time; limits come from the environment."""
 
+import threading
+import time
 from dataclasses import fields
 
 import numpy as np
 import pytest
 
+from n2n.ui.handlers import store
 from n2n.ui.handlers.pictures import Picture
 from n2n.ui.handlers.store import Scene, Store
 from n2n.ui.limits import Limits
@@ -58,6 +61,33 @@ def test_a_scene_goes_when_it_was_not_used() -> None:
     assert kept.bytes() == 0
 
 
+def test_a_scene_that_nobody_asks_for_goes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "SWEEP_EVERY_S", 0.01)
+    clock = Clock()
+    kept = Store(max_bytes=2**30, seconds=900, clock=clock)
+    kept.put("a", scene())
+    threading.Thread(target=store.sweep, args=(kept,), daemon=True).start()
+    time.sleep(0.1)
+    assert kept.bytes() > 0
+    clock.now = 901
+    end = time.monotonic() + 20
+    while kept.bytes() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert kept.bytes() == 0
+
+
+def test_a_picture_that_is_worked_on_is_in_use() -> None:
+    clock = Clock()
+    kept = Store(max_bytes=2**30, seconds=900, clock=clock)
+    one = kept.put("a", scene())
+    clock.now = 800
+    assert kept.is_current("a", one)
+    assert not kept.is_current("a", scene())
+    assert not kept.is_current("b", one)
+    clock.now = 1600
+    kept.get("a")
+
+
 def test_visitors_do_not_see_each_other() -> None:
     kept = Store(max_bytes=2**30, seconds=900)
     one, other = scene(), scene()
@@ -84,3 +114,8 @@ def test_a_wrong_limit_is_refused_by_name(value: str) -> None:
 def test_every_limit_is_documented() -> None:
     for field in fields(Limits):
         assert f"{field.name}:" in Limits.__doc__
+
+
+def test_files_stay_as_long_as_pictures_but_until_they_are_fetched() -> None:
+    assert Limits(session_minutes=15).file_minutes == 15
+    assert Limits(session_minutes=0.1).file_minutes == 2

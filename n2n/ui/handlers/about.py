@@ -29,8 +29,8 @@ So the network learns to denoise, though it never saw a clean target; noisy targ
 its gradients noisier, and more pictures make up for that.
 What a network answers depends on the loss: the squared error gives the mean, the absolute error
 the median, which is right for noise that hits less than half of the pixels and spares the rest.
-The models here were trained on photos with fresh noise added twice at every step: no network was
-ever shown a photo without noise, as input or as target.
+The models here were trained on photos with fresh noise of a random strength added twice at every
+step; the target is always a second noisy draw, never the clean photo.
 
 Lehtinen et al., *Noise2Noise: Learning Image Restoration without Clean Data*, ICML 2018,
 [arXiv:1803.04189](https://arxiv.org/abs/1803.04189).
@@ -52,7 +52,7 @@ def figure() -> str:
             f"The mean of {COPIES} such targets",
             "mean of many noisy pictures",
         ),
-        (clean, "The clean picture, never shown to it", "clean picture"),
+        (clean, "The clean picture, never asked for", "clean picture"),
     )
     return "<div class='steps'>" + "".join(_step(*step) for step in steps) + "</div>"
 
@@ -87,8 +87,9 @@ def limits_text() -> str:
             f"- Pictures up to {bounds.max_megapixels:g} megapixels, files up to "
             f"{bounds.max_file_megabytes:g} MB; PNG, JPEG, WebP, GIF, BMP, TIFF. None is resized.",
             "- This page works at 8 bit. PSNR is of 8-bit pictures, over all pixels and channels.",
-            "- Pictures stay in this server's memory, and are dropped after "
-            f"{bounds.session_minutes:g} minutes without use.",
+            "- Pictures are kept on this server: in its memory until they were not used for "
+            f"{bounds.session_minutes:g} minutes, and, what was uploaded or shown, as files that "
+            f"are deleted when {bounds.file_minutes:g} minutes old. Each may take a minute longer.",
             "- A denoiser guesses. Fine texture that noise has covered is smoothed or invented: "
             "never read evidence off a denoised picture.",
             "- The models know the noise that they were trained on. They remove little of another.",

@@ -1,6 +1,7 @@
 """The three picture endpoints: stateless, files and numbers in, pictures and plain values out."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from n2n.noise import create_noise
 from n2n.noise_level import NoiseLevel
 from n2n.ui.handlers import models, network, pictures
 from n2n.ui.handlers.denoise import parameters, whole_seed
+from n2n.ui.handlers.network import Finished
 from n2n.ui.handlers.pictures import Picture, Pixels
 from n2n.ui.handlers.quality import quality
 from n2n.ui.limits import limits
@@ -25,14 +27,16 @@ def add_noise(image: str | None, noise: str, level: float, seed: float) -> Pixel
         seed: a whole number; the same seed gives the same noise.
 
     Raises:
-        ValueError: no picture, an unknown noise, or a level outside its range.
+        ValueError: no picture, an unknown noise, no number, or a level outside its range.
     """
     parameters(noise)
-    model = create_noise(noise, math.nan if level is None else level)
-    return pictures.add_noise(_read(image).pixels, model, whole_seed(seed))
+    model, whole = create_noise(noise, _number("level", level)), whole_seed(_number("seed", seed))
+    return pictures.add_noise(_read(image).pixels, model, whole)
 
 
-def denoise(image: str | None, model: str, strength: float) -> tuple[Pixels, dict[str, Any]]:
+def denoise(
+    image: str | None, model: str, strength: float
+) -> Iterator[tuple[Pixels | None, dict[str, Any] | None]]:
     """Denoise a picture.
 
     Args:
@@ -40,36 +44,35 @@ def denoise(image: str | None, model: str, strength: float) -> tuple[Pixels, dic
         model: one of the shipped models.
         strength: 1 for the estimate, 0 for the input, between for a mixture.
 
-    Returns:
-        The denoised picture at 8 bit, and what is known of it: model, device, megapixels,
+    Yields:
+        Nothing but (None, None) while the work goes on, so that it can be cancelled; then the
+        denoised picture at 8 bit, and what is known of it: model, device, megapixels,
         milliseconds, sigma (of the noise found, in 8-bit units) and expected_psnr_db (of the
         estimate), both None where `doubt` says why they cannot be known, and notes.
 
     Raises:
-        ValueError: no picture, no such model, or a strength outside 0 to 1.
+        ValueError: no picture, no such model, a strength outside 0 to 1, or a picture that is too
+            large for a slow model.
     """
-    if strength is None or not 0 <= strength <= 1:
-        raise ValueError(f"strength lies between 0 (the input) and 1 (denoised), got {strength}")
+    part = _number("strength", strength)
+    if not 0 <= part <= 1:
+        raise ValueError(f"strength lies between 0 (the input) and 1 (denoised), got {part:g}")
+    network.load(model)  # an unknown name is refused before the wait
     picture = _read(image)
     noisy = picture.pixels
+    models.check_size(model, noisy)
 
     def job(tell: network.Tell) -> tuple[Denoised, NoiseLevel]:
         denoised = network.denoise(model, noisy, tell)
         return denoised, network.level(model, noisy, models.level_megapixels(model))
 
-    denoised, level = network.result_of(network.in_turn(job))
-    sure = level.doubt is None
-    facts = {
-        "model": model,
-        "device": denoised.device,
-        "megapixels": denoised.megapixels,
-        "milliseconds": denoised.milliseconds,
-        "sigma": _finite(level.sigma_255) if sure else None,
-        "expected_psnr_db": _finite(level.expected_psnr_db) if sure else None,
-        "doubt": level.doubt,
-        "notes": [*picture.notes, *denoised.notes],
-    }
-    return pictures.mixed(noisy, denoised.image, strength), facts
+    for event in network.in_turn(job):
+        if isinstance(event, Finished):
+            denoised, level = event.value
+            facts = _facts(model, denoised, level, picture.notes)
+            yield pictures.mixed(noisy, denoised.image, part), facts
+        else:
+            yield None, None
 
 
 def compare(noisy: str | None, denoised: str | None, clean: str | None) -> dict[str, Any]:
@@ -82,17 +85,52 @@ def compare(noisy: str | None, denoised: str | None, clean: str | None) -> dict[
 
     Returns:
         psnr_db and ssim, each [noisy, denoised]: 8 bit against 8 bit over all pixels and channels.
-        None stands for the PSNR of identical pictures and the SSIM of one below 11 px.
+        None stands for the PSNR of identical pictures and the SSIM of one below 11 px. Where
+        reading changed a picture, notes say what.
 
     Raises:
         ValueError: a picture is missing, or they differ in size.
     """
-    before, after, reference = _alike([_read(path) for path in (noisy, denoised, clean)])
+    read = {"noisy": _read(noisy), "denoised": _read(denoised), "clean": _read(clean)}
+    before, after, reference = _alike(list(read.values()))
     found = quality(before, reference), quality(after, reference)
-    return {
+    scores: dict[str, Any] = {
         "psnr_db": [_finite(one.psnr_db) for one in found],
-        "ssim": [_finite(one.ssim or math.nan) for one in found],
+        "ssim": [_finite(math.nan if one.ssim is None else one.ssim) for one in found],
     }
+    notes = [f"{name}: {note}" for name, picture in read.items() for note in picture.notes]
+    return scores | ({"notes": notes} if notes else {})
+
+
+def _facts(
+    model: str, denoised: Denoised, level: NoiseLevel, notes: tuple[str, ...]
+) -> dict[str, Any]:
+    sure = level.doubt is None
+    return {
+        "model": model,
+        "device": denoised.device,
+        "megapixels": denoised.megapixels,
+        "milliseconds": denoised.milliseconds,
+        "sigma": _finite(level.sigma_255) if sure else None,
+        "expected_psnr_db": _finite(level.expected_psnr_db) if sure else None,
+        "doubt": level.doubt,
+        "notes": [*notes, *denoised.notes],
+    }
+
+
+def _number(name: str, value: object) -> float:
+    """A number from a program, which may send anything; whole ones stay exact.
+
+    Raises:
+        ValueError: it is none, or not finite.
+    """
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return value
+    except OverflowError:  # a whole number beyond what a float holds
+        raise ValueError(f"{name} is too large a number") from None
+    got = f"a {type(value).__name__}" if isinstance(value, list | dict) else f"{value!r:.40}"
+    raise ValueError(f"{name} must be a number, got {got}")
 
 
 def _read(path: str | None) -> Picture:

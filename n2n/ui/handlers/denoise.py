@@ -5,6 +5,7 @@ import math
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from html import escape
 
 from n2n import images
 from n2n.denoiser import Denoised
@@ -45,7 +46,8 @@ class Settings:
 class Update:
     """What changes on the page; None leaves a part as it is.
 
-    `button` is what stands on the Denoise button; it `waits` to be pressed, and shows it.
+    `button` is what stands on the Denoise button; it `waits` to be pressed, and shows it. `numbers`
+    and `notes` are HTML, in which all that came with a file is escaped.
     """
 
     shown: Shown | None = None
@@ -112,7 +114,7 @@ def _open(
     facts = "; ".join([f"{name}: {width} × {height} px, {what}", *picture.notes])
     is_large = _is_large(scene)
     preview = scene.noisy[crop_box(scene.noisy, look, PREVIEW_PX)] if is_large else None
-    update = replace(_noisy_update(scene, look), notes=facts)
+    update = replace(_noisy_update(scene, look), notes=f"<p>{escape(facts)}</p>")
     yield replace(update, is_large=is_large, preview=preview)
 
 
@@ -148,12 +150,15 @@ def denoise(visitor: str, model: str | None, look: Look) -> Iterator[Update]:
     model = model or ""
     for event in network.in_turn(functools.partial(_result, model, scene)):
         if isinstance(event, Progress):
+            if not store().is_current(visitor, scene):  # overtaken: the work stops
+                yield Update(status="", busy=False)
+                return
             yield Update(status=_waiting(model, scene, event), busy=True)
             continue
         scene = replace(scene, result=event.value)
         if store().update(visitor, scene):
             yield from _finished(visitor, scene, look)
-        else:  # overtaken: the picture was changed meanwhile, and that shows already
+        else:
             yield Update(status="", busy=False)
 
 

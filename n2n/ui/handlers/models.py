@@ -6,6 +6,8 @@ from typing import Any
 
 from n2n import shipped
 from n2n.ui.handlers import network
+from n2n.ui.handlers.pictures import Pixels
+from n2n.ui.limits import limits
 
 SLOW_KMACS = 1000  # thousand multiply-adds a pixel: 1 TFLOP and more for half a megapixel
 USUAL_TEST = "CBSD68 gaussian:25"
@@ -27,6 +29,21 @@ def text(name: str) -> str:
 def is_slow(name: str) -> bool:
     """Whether it never runs unasked. A model that has no card counts as quick."""
     return number(shipped.card(name).get("kmacs_per_pixel"), 0) > SLOW_KMACS
+
+
+def check_size(name: str, noisy: Pixels) -> None:
+    """Keep a slow model from a picture that would occupy it for minutes.
+
+    Raises:
+        ValueError: the model is slow, and the picture too large for it.
+    """
+    height, width = noisy.shape[:2]
+    megapixels, most = height * width / 1e6, limits().seed_megapixels
+    if is_slow(name) and megapixels > most:
+        raise ValueError(
+            f"{name} is for pictures up to {most:g} megapixels here, this one has "
+            f"{megapixels:.3g}; choose another model or a smaller picture"
+        )
 
 
 def level_megapixels(name: str) -> float:

@@ -2,6 +2,7 @@
 
 import contextlib
 import contextvars
+import math
 import queue
 import threading
 import time
@@ -12,7 +13,7 @@ from typing import Generic, TypeVar
 from torch import Tensor
 
 import n2n
-from n2n import noise_level
+from n2n import noise_level, shipped
 from n2n.denoiser import Denoised, Denoiser
 from n2n.noise_level import NoiseLevel
 from n2n.ui.handlers.pictures import Pixels, as_tensor, middle
@@ -142,9 +143,13 @@ def denoise(model: str, noisy: Pixels, tell: Tell = lambda part: None) -> Denois
 def level(model: str, noisy: Pixels, megapixels: float) -> NoiseLevel:
     """The noise in the middle of a picture, at most so large, and the PSNR to expect there.
 
-    Call it `in_turn`.
+    The identity behind it holds for denoisers of Gaussian noise alone; of another model its doubt
+    says so. Call it `in_turn`.
     """
     denoiser = load(model)
+    if not str(shipped.card(model).get("training", {}).get("noise")).startswith("gaussian"):
+        doubt = f"{model} was not trained on Gaussian noise, so it cannot tell the noise level"
+        return NoiseLevel(math.nan, math.nan, math.nan, math.nan, doubt)
     part = as_tensor(middle(noisy, megapixels))
 
     def grey(one: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import math
 from html import escape
 
 from n2n.noise_level import NoiseLevel
-from n2n.ui.handlers.models import duration
+from n2n.ui.handlers.models import duration, level_megapixels
 from n2n.ui.handlers.quality import Quality
 from n2n.ui.handlers.store import Result, Scene
 
@@ -16,7 +16,9 @@ def summary(scene: Scene, after: Quality | None) -> str:
         lines.append(_table(scene.before, after))
         lines.append(_worth(scene, after))
     elif scene.result is not None and scene.result.level is not None:
-        lines.append(f"<p class='big'>{level_text(scene.result.level)}</p>")
+        part = level_megapixels(scene.result.model)
+        where = "" if scene.megapixels <= part else f" in the middle {part:g} MP"
+        lines.append(f"<p class='big'>{level_text(scene.result.level, where)}</p>")
     elif scene.result is None:
         lines.append("<p>Denoise the picture to learn how strong its noise is.</p>")
     if scene.result is not None:
@@ -24,14 +26,14 @@ def summary(scene: Scene, after: Quality | None) -> str:
     return "<div class='numbers'>" + "".join(line for line in lines if line) + "</div>"
 
 
-def level_text(level: NoiseLevel) -> str:
-    """What is known of a noisy picture without the clean one."""
+def level_text(level: NoiseLevel, where: str = "") -> str:
+    """What is known of a noisy picture without the clean one, and `where` it was looked for."""
     if level.doubt is not None:
-        return f"No noise level can be given: {escape(level.doubt)}."
+        return f"No noise level{where}: {escape(level.doubt)}."
     if not math.isfinite(level.expected_psnr_db):
-        return "No noise found."
+        return f"No noise found{where}."
     return (
-        f"Noise about σ {level.sigma_255:.1f} (8-bit units), "
+        f"Noise about σ {level.sigma_255:.1f} (8-bit units){where}, "
         f"expected PSNR about {level.expected_psnr_db:.1f} dB, if the noise is white."
     )
 

@@ -13,6 +13,8 @@ from n2n.ui.handlers.pictures import Picture, Pixels
 from n2n.ui.handlers.quality import Quality
 from n2n.ui.limits import limits
 
+SWEEP_EVERY_S = 60
+
 
 @dataclass(frozen=True, eq=False)
 class Result:
@@ -98,17 +100,29 @@ class Store:
 
     def update(self, visitor: str, scene: Scene) -> bool:
         """Keep a scene unless its noisy picture was replaced meanwhile; say whether."""
-        with self._lock:
-            kept, _ = self._scenes.get(visitor, (None, 0.0))
-            current = kept is not None and kept.noisy is scene.noisy
+        current = self.is_current(visitor, scene)
         if current:
             self.put(visitor, scene)
         return current
+
+    def is_current(self, visitor: str, scene: Scene) -> bool:
+        """Whether the visitor still works on this noisy picture. Asking counts as use of it."""
+        with self._lock:
+            kept, _ = self._scenes.get(visitor, (None, 0.0))
+            if kept is None or kept.noisy is not scene.noisy:
+                return False
+            self._keep(visitor, kept)
+            return True
 
     def drop(self, visitor: str) -> None:
         """Forget a visitor."""
         with self._lock:
             self._scenes.pop(visitor, None)
+
+    def drop_stale(self) -> None:
+        """Forget whoever was away too long."""
+        with self._lock:
+            self._drop_stale()
 
     def bytes(self) -> int:
         """Memory of all arrays; one that scenes share, as a sample photo, counts once."""
@@ -128,5 +142,14 @@ class Store:
 
 @cache
 def store() -> Store:
-    """The store of this process."""
-    return Store(limits().session_megabytes * 2**20, limits().session_minutes * 60)
+    """The store of this process; a thread sees to it that nothing stays longer than promised."""
+    kept = Store(limits().session_megabytes * 2**20, limits().session_minutes * 60)
+    threading.Thread(target=sweep, args=(kept,), daemon=True, name="sweep").start()
+    return kept
+
+
+def sweep(kept: Store) -> None:
+    """Drop what is stale, again and again; this never returns."""
+    while True:
+        time.sleep(SWEEP_EVERY_S)
+        kept.drop_stale()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from n2n.ui.events import NETWORK, Upload, handler, upload
+from n2n.ui.events import NETWORK_API, Upload, handler, upload
 from n2n.ui.handlers import api
 
 # View_api shows these widgets' first values as defaults; the page never shows the widgets.
@@ -51,7 +51,7 @@ def wire(widgets: Api) -> None:
     """Name and document the endpoints."""
     press = widgets.press.click
     press(
-        handler(api.add_noise),
+        handler(api.add_noise, quote=str),
         [widgets.image, widgets.noise, widgets.level, widgets.seed],
         widgets.picture,
         api_name="add_noise",
@@ -59,15 +59,15 @@ def wire(widgets: Api) -> None:
         concurrency_limit=2,
     )
     press(
-        handler(api.denoise),
+        handler(api.denoise, quote=str),
         [widgets.image, widgets.model, widgets.strength],
         [widgets.picture, widgets.facts],
         api_name="denoise",
         api_description=api.denoise.__doc__,
-        **NETWORK,
+        **NETWORK_API,
     )
     press(
-        handler(api.compare),
+        handler(api.compare, quote=str),
         [widgets.noisy, widgets.denoised, widgets.clean],
         widgets.facts,
         api_name="compare",

@@ -19,7 +19,7 @@ class PictureControls:
 
     upload: Upload
     samples: gr.Gallery
-    notes: gr.Markdown
+    notes: gr.HTML
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def picture() -> PictureControls:
         buttons=[],
         interactive=False,
     )
-    return PictureControls(own, samples, gr.Markdown(elem_classes="line"))
+    return PictureControls(own, samples, gr.HTML(elem_classes="line", padding=False))
 
 
 def noise() -> NoiseControls:

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,9 +41,15 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """`python app.py`, as a visitor of the machine would start it."""
+    """The server of the whole suite; the tests ask more of it at once than one visitor."""
+    with running_app(tmp_path_factory.mktemp("server"), N2N_QUEUE="64") as found:
+        yield found
+
+
+@contextmanager
+def running_app(folder: Path, **settings: str) -> Iterator[Server]:
+    """`python app.py`, as the owner of a machine would start it."""
     assert shipped.names(), "there are no weights to run the app with"
-    folder = tmp_path_factory.mktemp("server")
     uploads, log = folder / "uploads", folder / "log.txt"
     uploads.mkdir()
     port = free_port()
@@ -50,7 +57,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "GRADIO_SERVER_NAME": "127.0.0.1",
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_TEMP_DIR": str(uploads),
-        "N2N_QUEUE": "64",  # the tests ask more at once than one visitor
+        **settings,
     }
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -22,11 +22,6 @@ from tests.conftest import Server
 MODEL = next(iter(n2n.shipped_models()), "best")
 
 
-@pytest.fixture(scope="module")
-def client(server: Server) -> Client:
-    return Client(server.url, verbose=False)
-
-
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
     path = tmp_path / "photo.png"
@@ -116,6 +111,32 @@ def test_strength_zero_gives_the_input(client: Client, photo: Path) -> None:
     np.testing.assert_array_equal(pixels(path), sample("chelsea"))
 
 
+def test_a_16_bit_file_is_denoised_at_8_bit_and_says_so(client: Client, tmp_path: Path) -> None:
+    deep, path = sample("chelsea").astype(np.uint16) * 257, tmp_path / "deep.png"
+    images.write(path, deep)
+    found, facts = client.predict(handle_file(path), MODEL, api_name="/denoise")
+    np.testing.assert_array_equal(pixels(found), n2n.load(MODEL)(sample("chelsea")))
+    assert any("16 bits" in note for note in facts["notes"])
+    scores = client.predict(*[handle_file(path)] * 2, handle_file(found), api_name="/compare")
+    assert [note.partition(":")[0] for note in scores["notes"]] == ["noisy", "denoised"]
+    assert all("16 bits" in note for note in scores["notes"])
+
+
+def test_grey_and_colour_are_compared_as_colour(client: Client, tmp_path: Path) -> None:
+    grey = sample("camera")[:64, :80]
+    colour = np.repeat(grey[..., None], 3, -1)
+    colour[..., 0] //= 2
+    for name, picture in (("grey", grey), ("colour", colour)):
+        images.write(tmp_path / f"{name}.png", picture)
+    files = [handle_file(tmp_path / f"{name}.png") for name in ("colour", "grey", "grey")]
+    scores = client.predict(*files, api_name="/compare")
+    direct = float(n2n.psnr_db(images.to_tensor(colour), images.to_tensor(grey)))
+    assert scores["psnr_db"] == [pytest.approx(direct, abs=1e-6), None]
+    assert scores["ssim"][1] == 1
+    path, _ = client.predict(handle_file(tmp_path / "grey.png"), MODEL, api_name="/denoise")
+    assert pixels(path).shape == grey.shape
+
+
 @pytest.mark.parametrize(
     ("endpoint", "values", "said"),
     [
@@ -124,7 +145,13 @@ def test_strength_zero_gives_the_input(client: Client, photo: Path) -> None:
         ("/add_noise", ("fog", 25), "unknown noise"),
         ("/add_noise", ("gaussian", 25, 0.5), "whole number"),
         ("/denoise", ("worst",), "unknown model"),
+        ("/add_noise", ("gaussian", "25"), "level must be a number"),
+        ("/add_noise", ("gaussian", 10**400), "level is too large"),
+        ("/add_noise", ("gaussian", 25, [1]), "seed must be a number"),
         ("/denoise", (MODEL, 2), "between 0"),
+        ("/denoise", (MODEL, "1"), "strength must be a number"),
+        ("/denoise", (MODEL, True), "strength must be a number"),
+        ("/denoise", (MODEL, None), "strength must be a number"),
     ],
 )
 def test_wrong_values_get_one_line(

@@ -1,6 +1,9 @@
-"""A denoiser that changes nothing, a clean store, and a program that calls the server."""
+"""A denoiser that changes nothing, a clean store, and who calls the server: page and program."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from gradio_client import Client
@@ -8,7 +11,11 @@ from gradio_client import Client
 from n2n.ui.handlers import network
 from n2n.ui.handlers.store import store
 from tests.conftest import Server
+from tests.ui.page import WIDE, Page
 from tests.ui.visitor import VISITOR, Spy
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture
@@ -28,3 +35,19 @@ def _forget() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def client(server: Server) -> Client:
     return Client(server.url, verbose=False)
+
+
+@pytest.fixture
+def visit(browser: Browser, server: Server) -> Iterator[Callable[..., Page]]:
+    """Open the page; in the end nothing may have gone wrong on it."""
+    pages = []
+
+    def open_page(size: dict[str, int] = WIDE, theme: str = "light") -> Page:
+        pages.append(Page(browser, server.url, size, theme))
+        return pages[-1]
+
+    yield open_page
+    for page in pages:
+        page.context.close()
+        assert page.complaints == []
+        assert page.strangers == []

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,80 +14,9 @@ from n2n import images
 from n2n.data.samples import sample
 from n2n.noise import create_noise
 from n2n.ui.handlers.pictures import add_noise
-from tests.conftest import Server
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage
+from tests.ui.page import DONE_MS, NARROW, WIDE, Page
 
 pytestmark = pytest.mark.browser
-WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 375, "height": 800}
-DONE_MS = 30_000  # patience with a loaded machine, not a goal
-NUMBERS = re.compile(r"([\d.]+) → ([\d.]+) dB")
-
-
-class Page:
-    """A page of the app in a context of its own, and what went wrong on it."""
-
-    def __init__(
-        self, browser: Browser, url: str, size: dict[str, int], theme: str = "light"
-    ) -> None:
-        self.context = browser.new_context(viewport=size, accept_downloads=True)
-        self.page = self.context.new_page()
-        self.complaints, self.strangers = [], []
-        self.page.on("console", self._heard)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self._asked(request.url, url))
-        self.page.goto(f"{url}?__theme={theme}")
-        self.wait_for_result()
-
-    def _heard(self, message: ConsoleMessage) -> None:
-        # That is what Gradio's own client says of its upload stream.
-        if message.type in ("error", "warning") and message.text != "Method not implemented.":
-            self.complaints.append(message.text)
-
-    def _asked(self, address: str, own: str) -> None:
-        if not address.startswith((own, "data:", "blob:")):
-            self.strangers.append(address)
-
-    def wait_for_result(self) -> None:
-        self.page.get_by_text("PSNR, noisy → denoised").wait_for(timeout=DONE_MS)
-
-    def numbers(self) -> str:
-        return self.page.locator(".numbers").inner_text()
-
-    def psnr(self) -> tuple[float, ...]:
-        return tuple(float(value) for value in NUMBERS.search(self.numbers()).groups())
-
-    def download(self, which: str, folder: Path) -> np.ndarray:
-        with self.page.expect_download(timeout=DONE_MS) as caught:
-            self.page.get_by_role("button", name=f"Download {which} PNG").click()
-        path = Path(folder) / caught.value.suggested_filename
-        caught.value.save_as(path)
-        return images.read(path).pixels
-
-    def upload(self, path: Path) -> None:
-        self.page.set_input_files("input[type=file] >> nth=0", path)
-
-    def set_level(self, value: float) -> None:
-        box = self.page.get_by_label("number input for σ (8-bit units)")
-        box.fill(str(value))
-        box.press("Enter")
-
-
-@pytest.fixture
-def visit(browser: Browser, server: Server) -> Iterator[Callable[..., Page]]:
-    """Open the page; in the end nothing may have gone wrong on it."""
-    pages = []
-
-    def open_page(size: dict[str, int] = WIDE, theme: str = "light") -> Page:
-        pages.append(Page(browser, server.url, size, theme))
-        return pages[-1]
-
-    yield open_page
-    for page in pages:
-        page.context.close()
-        assert page.complaints == []
-        assert page.strangers == []
 
 
 @pytest.fixture

@@ -23,11 +23,11 @@ class Limits:
         queue: visitors' actions that may wait; one more is answered "busy".
     """
 
-    max_megapixels: float = 16
-    max_file_megabytes: float = 120
+    max_megapixels: float = 16.0
+    max_file_megabytes: float = 120.0
     seed_megapixels: float = 0.3
-    session_megabytes: float = 1024
-    session_minutes: float = 15
+    session_megabytes: float = 1024.0
+    session_minutes: float = 15.0
     queue: int = 16
 
     @property

@@ -103,6 +103,7 @@ def test_limits_are_read_from_the_environment() -> None:
     assert Limits.from_environment({}) == Limits()
     read = Limits.from_environment({"N2N_MAX_MEGAPIXELS": "24", "N2N_QUEUE": "3", "OTHER": "x"})
     assert (read.max_megapixels, read.queue) == (24, 3)
+    assert Limits.from_environment({"N2N_SESSION_MINUTES": "0.5"}).session_minutes == 0.5
 
 
 @pytest.mark.parametrize("value", ["many", "0", "-1", "nan"])

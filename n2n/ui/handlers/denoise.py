@@ -149,17 +149,15 @@ def denoise(visitor: str, model: str | None, look: Look) -> Iterator[Update]:
     scene = store().get(visitor)
     model = model or ""
     for event in network.in_turn(functools.partial(_result, model, scene)):
-        if isinstance(event, Progress):
-            if not store().is_current(visitor, scene):  # overtaken: the work stops
-                yield Update(status="", busy=False)
-                return
-            yield Update(status=_waiting(model, scene, event), busy=True)
-            continue
-        scene = replace(scene, result=event.value)
-        if store().update(visitor, scene):
-            yield from _finished(visitor, scene, look)
-        else:
+        if not store().is_current(visitor, scene):  # overtaken: the work stops
             yield Update(status="", busy=False)
+            return
+        if isinstance(event, Progress):
+            yield Update(status=_waiting(model, scene, event), busy=True)
+        else:
+            scene = replace(scene, result=event.value)
+            store().update(visitor, scene)
+            yield from _finished(visitor, scene, look)
 
 
 def render(visitor: str, look: Look, with_ssim: bool = True) -> Update:

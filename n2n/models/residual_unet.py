@@ -15,10 +15,21 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from n2n.models.padding import pad_to_multiple
 
 UNSHUFFLE = 2
+
+
+def clipped_white(image: Tensor) -> Tensor:
+    """Where (B, C, H, W) is exactly 1, as a clipped file is: 1 there and 0 elsewhere.
+
+    But not amid 5 × 5 such pixels: noise would have darkened some of them, so that white is clean.
+    """
+    white = (image == 1).to(image.dtype)
+    solid = -functional.max_pool2d(-white, 5, stride=1, padding=2)
+    return white - solid
 
 
 class ResidualBlock(nn.Module):
@@ -64,11 +75,10 @@ class ResidualUNet(nn.Module):
         self.head = nn.Conv2d(widths[0], shuffled, 3, padding=1, bias=False)
         self.shuffle = nn.PixelShuffle(UNSHUFFLE)
         # Each 3×3 convolution at stride s looks s pixels further; two a block. Resampling adds less
-        # than one stride in all.
+        # than one stride in all, finding clipped white 2.
         strides = [UNSHUFFLE * 2**level for level in range(len(widths))]
-        self.radius = (
-            2 * UNSHUFFLE + 4 * blocks * sum(strides[:-1]) + 2 * middle * strides[-1] + self.stride
-        )
+        convolutions = 2 * UNSHUFFLE + 4 * blocks * sum(strides[:-1]) + 2 * middle * strides[-1]
+        self.radius = 2 + convolutions + self.stride
         self._initialize()
 
     def _initialize(self) -> None:
@@ -89,7 +99,7 @@ class ResidualUNet(nn.Module):
         height, width = noisy.shape[-2:]
         padded = pad_to_multiple(noisy, self.stride)
         # Only the network runs at the weights' precision; the picture keeps its own to the end.
-        seen = torch.cat([padded, (padded == 1).to(padded.dtype)], dim=1)
+        seen = torch.cat([padded, clipped_white(padded)], dim=1)
         x = self.stem(self.unshuffle(seen).to(self.stem.weight.dtype))
         skips = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):

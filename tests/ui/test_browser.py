@@ -96,7 +96,7 @@ def test_an_already_noisy_photo_gets_a_level(visit: Callable[..., Page]) -> None
     page.page.get_by_label("My photo is already noisy").check()
     page.page.locator(".numbers .big").wait_for(timeout=DONE_MS)
     assert re.search(r"σ \d|No noise level|No noise found", page.numbers())
-    assert not page.page.get_by_label("Seed").is_visible()
+    assert not page.page.get_by_label("Seed", exact=True).is_visible()
     page.page.get_by_role("tab", name="Side by side").click()
     page.page.get_by_label("Add noise", exact=True).check()
     page.wait_for_result()

@@ -9,16 +9,6 @@ from n2n.noise.photon import Poisson, PoissonGaussian
 from n2n.noise.sampling import PointSampling
 from tests.tiny import one_thread, refused  # noqa: F401  a fixture
 
-EXAMPLES: dict[str, Noise] = {
-    "gaussian": Gaussian(25),
-    "poisson": Poisson(30),
-    "poisson-gaussian": PoissonGaussian(0.02, 0.001),
-    "salt-and-pepper": SaltAndPepper(0.2),
-    "missing-pixels": MissingPixels(0.3),
-    "point-sampling": PointSampling(4),
-}
-
-
 # ---- the text form ----
 
 TEXTS: dict[str, Noise | LevelRange] = {

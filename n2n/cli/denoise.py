@@ -49,7 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             record = _one(denoiser, source, target, arguments)
         except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
-            say(f"{source.name}: {first_line(error)}")
+            # What the reader refuses, it names itself.
+            named = isinstance(error, images.ImageError)
+            say(first_line(error) if named else f"{source.name}: {first_line(error)}")
             failures += 1
             continue
         print(json.dumps(record) if arguments.json else _sentence(record), flush=True)

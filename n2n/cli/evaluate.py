@@ -190,9 +190,6 @@ def _draw(arguments: argparse.Namespace, name: str, pixels: np.ndarray) -> None:
 
 
 def _line(row: dict[str, Any]) -> str:
-    extra = "".join(
-        f" {key.replace('_', ' ')}" for key in ("file_step", "self_ensemble") if row[key]
-    )
     blind = row["blind"]
     found = (
         f"  σ {blind['sigma_255']:.2f} ± {blind['spread_255']:.2f}, expected PSNR off by "
@@ -204,7 +201,14 @@ def _line(row: dict[str, Any]) -> str:
         f"{row['noise']:>16}  {row['model']:<12}"
         f" {row['psnr_db']:6.2f} A {row['psnr_global_db']:6.2f} B"
         f"  SSIM {row['ssim']:.4f}  noisy {row['noisy_psnr_db']:.2f} A"
-        f"  {row['seconds_per_megapixel']:.3f} s/MP ({row['device']}){extra}{found}"
+        f"  {row['seconds_per_megapixel']:.3f} s/MP ({row['device']}){_options(row)}{found}"
+    )
+
+
+def _options(row: dict[str, Any]) -> str:
+    """What sets a result apart from the plain one of the same noise, in words."""
+    return "".join(
+        f" {key.replace('_', ' ')}" for key in ("file_step", "self_ensemble") if row[key]
     )
 
 
@@ -212,10 +216,7 @@ def _record(name: str, row: dict[str, Any]) -> None:
     """Put a result into the card of a shipped model, under data set and noise."""
     path = shipped.weights_path(name).with_suffix(".json")
     card = json.loads(path.read_text()) if path.is_file() else {}
-    options = "".join(
-        f" {key.replace('_', ' ')}" for key in ("file_step", "self_ensemble") if row[key]
-    )
-    card.setdefault("psnr_db", {})[f"{row['data_set']} {row['noise']}{options}"] = round(
+    card.setdefault("psnr_db", {})[f"{row['data_set']} {row['noise']}{_options(row)}"] = round(
         row["psnr_db"], 2
     )
     path.write_text(json.dumps(card, indent=1) + "\n")

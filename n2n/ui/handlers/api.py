@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from n2n.denoiser import Denoised
+from n2n.denoiser import Denoised, check_strength
 from n2n.noise import create_noise
 from n2n.noise_level import NoiseLevel
 from n2n.ui.handlers import models, network, pictures
@@ -55,8 +55,7 @@ def denoise(
             large for a slow model.
     """
     part = _number("strength", strength)
-    if not 0 <= part <= 1:
-        raise ValueError(f"strength lies between 0 (the input) and 1 (denoised), got {part:g}")
+    check_strength(part)
     network.load(model)  # an unknown name is refused before the wait
     picture = _read(image)
     noisy = picture.pixels

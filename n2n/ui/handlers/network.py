@@ -119,11 +119,11 @@ def load(model: str) -> Denoiser:
     Raises:
         ValueError: it is not shipped.
     """
-    shipped = n2n.shipped_models()
-    if not shipped:
+    names = n2n.shipped_models()
+    if not names:
         raise ValueError("this server has no models: its folder of weights is empty")
-    if model not in shipped:
-        raise ValueError(f"unknown model {model!r}; choose one of {', '.join(shipped)}")
+    if model not in names:
+        raise ValueError(f"unknown model {model!r}; choose one of {', '.join(names)}")
     return n2n.load(model)
 
 

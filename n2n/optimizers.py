@@ -98,14 +98,16 @@ class KernelMuon(torch.optim.Muon):
     """Muon (Jordan 2024, https://kellerjordan.github.io/posts/muon/) for convolution kernels.
 
     PyTorch's takes matrices: each kernel (out, in, h, w) is stepped through a view of it as
-    (out, in·h·w). Kernels must be contiguous, as every network of this project trains.
+    (out, in·h·w). Kernels must be contiguous, as every network of this project trains. Steps are
+    scaled to an RMS of 0.2 times the rate, about AdamW's (Liu et al. 2025, equation 4,
+    https://arxiv.org/abs/2502.16982): wide kernels hardly learn without it.
     """
 
     def __init__(self, kernels: Iterable[nn.Parameter], lr: float) -> None:
         self.kernels = list(kernels)
         matrices = [nn.Parameter(kernel.detach().view(len(kernel), -1)) for kernel in self.kernels]
         self.matrices = matrices
-        super().__init__(matrices, lr=lr, weight_decay=0.0)
+        super().__init__(matrices, lr=lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clear the kernels' own gradients: this optimizer's groups hold but the views."""

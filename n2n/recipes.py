@@ -1,10 +1,10 @@
-"""How each shipped model was trained: one readable description each.
+"""How each shipped model was trained, and runs short enough to watch: one description each.
 
-`python -m n2n train --recipe NAME --data FOLDER --out FILE` trains it again, on a CPU or a GPU. A
-recipe without an end wants --steps or --seconds; --resume goes on from the constant-rate state.
+`python -m n2n train --recipe NAME --data FOLDER --out FILE` trains it, on a CPU or a GPU. A recipe
+without an end wants --steps or --seconds; --resume goes on from the constant-rate state.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from n2n.runs import TrainConfig
 
@@ -56,5 +56,33 @@ RECIPES: dict[str, Recipe] = {
             "trained on point-sampled pictures of 32 × 32 px: other noise stays or blurs",
             "without skips, so a clean picture comes back blurred",
         ),
+    ),
+}
+
+# Runs to watch: a small network at one noise level learns the most in seconds. Muon gains most
+# where time is short; a short memory of the average suits few steps.
+_LIVE = TrainConfig(
+    model="small",
+    noise="gaussian:25",
+    optimizer="muon",
+    rate=4e-3,
+    crop_px=64,
+    seconds=30,
+    warmup_steps=20,
+    decay=0.3,
+    average=0.98,
+)
+
+PRESETS: dict[str, Recipe] = {
+    "30-seconds": Recipe(_LIVE, "a small network learns to remove one noise while you watch", ()),
+    "2-minutes": Recipe(
+        replace(_LIVE, model="fast", seconds=120, average=0.99),
+        "the network of fast, with time to learn edges and texture",
+        (),
+    ),
+    "report": Recipe(
+        RECIPES["seed"].config,
+        "the EE-559 report's network, data and optimizer: one epoch of its 50,000 pairs",
+        RECIPES["seed"].known_failures,
     ),
 }

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from n2n.cli import denoise, evaluate, train
+from n2n.cli import denoise, evaluate, study, train
 from n2n.cli.common import FAILED, WRONG_USE, first_line, say
 from n2n.devices import use_available_cores
 from n2n.images import ImageError
@@ -13,6 +13,7 @@ COMMANDS = {
     "denoise": (denoise, "denoise pictures: files and folders"),
     "evaluate": (evaluate, "measure PSNR and SSIM on a folder of clean photos"),
     "train": (train, "train a network from noisy pairs"),
+    "study": (study, "the course's data and studies"),
 }
 
 

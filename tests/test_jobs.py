@@ -21,6 +21,7 @@ class Toy:
 
     def __init__(self, last: int = 3, permits: int = 1000) -> None:
         self.last, self.permits = last, threading.Semaphore(permits)
+        self.begun = 0  # the number it is at work on
         self.said: list[str] = []
         self.error: BaseException | None = None
         self.finish_error: BaseException | None = None
@@ -28,6 +29,7 @@ class Toy:
     def events(self) -> Iterator[int]:
         try:
             for number in range(1, self.last + 1):
+                self.begun = number
                 assert self.permits.acquire(timeout=PATIENCE_SECONDS)
                 if self.error is not None:
                     raise self.error
@@ -86,10 +88,10 @@ def over(jobs: Jobs, key: str) -> View[int]:
 
 
 def busy(jobs: Jobs, device: str = "cpu") -> tuple[str, Toy]:
-    """A job that has taken its device and goes on for ever, one event per permit."""
+    """A job that told its first event, is in the midst of its second, and needs a permit for it."""
     toy = Toy(last=10**9, permits=1)
     key = jobs.start(lambda: toy, device)
-    until(jobs, key, lambda view: view.events == 1)
+    until(jobs, key, lambda view: toy.begun == 2)
     return key, toy
 
 

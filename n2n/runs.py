@@ -1,8 +1,10 @@
 """One training run from its description: network, data, optimizer, average, checkpoint, result."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +12,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from n2n import images
-from n2n.checkpoints import load_state, save_state, save_weights
+from n2n import shipped
+from n2n.checkpoints import load_weights, save_state, save_weights
+from n2n.config import TrainConfig
 from n2n.data import NoisyPairs, Photos
-from n2n.data.pairs import Targets
 from n2n.devices import Placement, place
 from n2n.losses import LOSSES
-from n2n.metrics import psnr_mean_db
 from n2n.models import model_spec
 from n2n.models.initialization import INITIALIZATIONS
 from n2n.noise import LevelRange, Noise, parse
-from n2n.optimizers import ADAPTIVE, OPTIMIZERS, create_optimizer
-from n2n.randomness import keyed_rng, seeded_initialization
+from n2n.optimizers import ADAPTIVE, create_optimizer
+from n2n.randomness import seeded_initialization
+from n2n.saved import Saved, other_version
 from n2n.training import (
     Budget,
+    Landing,
+    Rates,
     Schedule,
     Step,
     Validation,
@@ -31,58 +35,18 @@ from n2n.training import (
     averaged_model,
     checkpointed,
     guarded,
+    taught,
     train,
     validated,
 )
+from n2n.validation import Validator
 
-VALIDATION_SIDE_PX = 256
+__all__ = ["Run", "TrainConfig"]
+
 CHECKPOINT_SECONDS = 300.0
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """All that a run is, but for its photos. `asdict` of it is stored in checkpoints and cards."""
-
-    model: str = "fast"
-    model_kwargs: dict[str, Any] = field(default_factory=dict)
-    noise: str = "gaussian:0-55"  # name:level, or name:low-high for a blind range
-    loss: str = "log-l2"
-    optimizer: str = "adamw"
-    rate: float = 3e-3
-    batch: int = 16
-    crop_px: int = 96
-    steps: int | None = None  # whichever of steps and seconds ends first; neither: until stopped
-    seconds: float | None = None
-    warmup_steps: int = 100
-    unit_gradient: bool = True  # for adaptive optimizers: each step's gradient at norm 1
-    decay: float = 0.2  # the last part of the run, over which the rate falls to zero
-    average: float = 0.9995  # of the weights, per step
-    initialization: str = "default"
-    targets: Targets = "noisy"
-    frozen: int | None = None  # fresh noise at every visit; n: the same n batches for ever
-    exposure: float = 0.1  # share of images made to have pure white and black parts
-    file_step: bool = True  # half of the inputs clipped and rounded, as files are
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Names and ranges, each in one line."""
-        for value, known, what in (
-            (self.loss, LOSSES, "loss"),
-            (self.optimizer, OPTIMIZERS, "optimizer"),
-            (self.initialization, INITIALIZATIONS, "initialization"),
-        ):
-            if value not in known:
-                raise ValueError(f"unknown {what} {value!r}; choose one of {', '.join(known)}")
-        parse(self.noise)
-        if not (0 < self.rate < math.inf and 0 <= self.decay < 1 and 0 <= self.average < 1):
-            raise ValueError(
-                "the learning rate must be positive, decay and average in [0, 1); got "
-                f"{self.rate}, {self.decay}, {self.average}"
-            )
-        if self.steps is not None and self.steps < 1:
-            raise ValueError(f"a run takes at least one step, got {self.steps}")
-        if self.seconds is not None and not self.seconds > 0:
-            raise ValueError(f"a run takes more than 0 seconds, got {self.seconds}")
+LANDING_SECONDS = 1.5
+HALF_MAX = torch.finfo(torch.half).max  # weight files are at half precision
+FALLEN_DB = 1.0  # a validation this far below the best one is of a network that is being lost
 
 
 class Run:
@@ -122,16 +86,22 @@ class Run:
             config.batch,
             config.crop_px,
             seed=config.seed,
-            targets=config.targets,
+            targets="noisy" if config.targets == "noisy" else "clean",
             frozen=config.frozen,
             file_step=config.file_step,
             exposure=config.exposure,
         )
+        self.teacher = self._teacher()
         whole = torch.empty(config.batch, 1, config.crop_px, config.crop_px)
         self.batch_pixels = self.validation_noise.reference(whole).numel()
-        self.held_out = [_validation_crop(photo).to(self.placement.device) for photo in held_out]
+        self.validator = Validator(
+            held_out, self.validation_noise, self.placement.device, file_step=config.file_step
+        )
         self.start, self.pixels = 0, 0
-        self.budget = Budget(config.steps, config.seconds)
+        self.rate, self.step_seconds = 0.0, 0.0  # of the last step
+        self.trouble: str | None = None  # what went wrong without ending the run, in one line
+        self._good: dict[str, Any] | None = None  # the average at the last good validation
+        self._set_budget(0.0)
 
     @property
     def validation_noise(self) -> Noise:
@@ -149,30 +119,77 @@ class Run:
         module: nn.Module = self.average.module
         return module
 
+    @cached_property
+    def baseline_db(self) -> float:
+        """PSNR in dB of the noisy held-out pictures themselves, as 8-bit files."""
+        return self.validator.noisy_psnr_db()
+
+    def start_from(self, weights: Path) -> None:
+        """Take the weights of a file of the same network; the run warms up from there.
+
+        Raises:
+            ValueError: the file is no weight file, or one of another network.
+        """
+        model, spec = load_weights(weights)
+        if spec != self.spec:
+            raise ValueError(
+                f"{weights.name} is a {spec.architecture} of {spec.kwargs}, but the run trains "
+                f"{self.config.model}, a {self.spec.architecture} of {self.spec.kwargs}"
+            )
+        self.model.load_state_dict(model.state_dict())
+        self.result.load_state_dict(model.state_dict())
+
     def steps(
-        self, checkpoint: Path | None = None, validate_seconds: float = 10.0
+        self,
+        checkpoint: Path | None = None,
+        validate_seconds: float = 10.0,
+        *,
+        validate: Callable[[], Validation] | None = None,
+        checkpoint_seconds: float = CHECKPOINT_SECONDS,
     ) -> Iterator[Step]:
-        """Train, yielding every step; validates and writes checkpoints now and then."""
+        """Train, yielding every step; validates and writes checkpoints now and then.
+
+        `validate` replaces the run's own, for a caller who looks at more. Should the run diverge,
+        its result is that of the last good validation, and the last checkpoint stays.
+        """
         config = self.config
+        plan = Schedule(config.rate, self.budget, config.warmup_steps, config.decay)
+        steps = self._trained(plan)
+        if len(self.validator):
+            steps = validated(steps, validate or self.validate, validate_seconds)
+        steps = self._keeping_good(steps)
+        if checkpoint is not None:
+            save = partial(self._save_or_tell, checkpoint)
+            steps = checkpointed(steps, save, checkpoint_seconds, config.decay)
+        return steps
+
+    def landing(self, seconds: float = LANDING_SECONDS) -> Iterator[Step]:
+        """After a stop: a few more steps in which the rate falls from where it is to zero.
+
+        They end within `seconds` of wall clock, or with the first one. The checkpoint stays as it
+        is, at the constant rate. A run that has not begun or has reached its planned end needs
+        none.
+        """
+        if not self.rate or self.budget.progress(self.start) >= 1.0:
+            return
+        plan = Landing(self.rate, self.budget, seconds, self.step_seconds)
+        yield from self._keeping_good(self._trained(plan))
+
+    def _trained(self, plan: Rates) -> Iterator[Step]:
+        """Steps from where the run stands, averaged, counted and guarded."""
+        batches = self.pairs(self.start)
+        if self.teacher is not None:
+            batches = taught(batches, self.teacher, self.autocast())
         steps = train(
             self.model,
-            self.pairs(self.start),
+            batches,
             self.optimizer,
-            LOSSES[config.loss],
-            schedule=Schedule(config.rate, self.budget, config.warmup_steps, config.decay),
+            LOSSES[self.config.loss],
+            schedule=plan,
             start=self.start,
             autocast=self.autocast(),
         )
-        steps = averaged(steps, self.average, self.model)
-        steps = self._counted(steps)
-        steps = guarded(steps)
-        if self.held_out:
-            steps = validated(steps, self.validate, validate_seconds)
-        if checkpoint is not None:
-            steps = checkpointed(
-                steps, lambda _: self.save(checkpoint), CHECKPOINT_SECONDS, config.decay
-            )
-        return steps
+        return guarded(self._counted(averaged(steps, self.average, self.model)), self._usable)
 
     def autocast(self) -> torch.autocast:
         """Mixed precision where the device has the units: fp32 weights, bf16 convolutions."""
@@ -182,32 +199,72 @@ class Run:
         )
 
     def _counted(self, steps: Iterator[Step]) -> Iterator[Step]:
-        for step in steps:
-            self.start = step.index + 1
-            self.pixels += self.batch_pixels
-            yield step
+        """Keep count of steps, pixels and time. Only while somebody steps does the time count."""
+        self.budget.go_on()
+        try:
+            begun = time.monotonic()
+            for step in steps:
+                self.start, self.rate = step.index + 1, step.rate
+                self.pixels += self.batch_pixels
+                self.step_seconds = time.monotonic() - begun
+                yield step
+                begun = time.monotonic()
+        finally:
+            self.budget.pause()
 
-    @torch.inference_mode()
+    def _keeping_good(self, steps: Iterator[Step]) -> Iterator[Step]:
+        """Remember the average at every good validation; go back to it when the run is lost."""
+        best = -math.inf
+        try:
+            for step in steps:
+                if step.validation is not None:
+                    best = max(best, step.validation.psnr_db)
+                    if step.validation.psnr_db > best - FALLEN_DB:
+                        state = self.average.state_dict()
+                        self._good = {name: tensor.clone() for name, tensor in state.items()}
+                yield step
+        finally:
+            if self._good is not None and not self._usable():
+                self.average.load_state_dict(self._good)
+
+    def _usable(self) -> bool:
+        """Whether all weights are finite, and small enough for a weight file."""
+        largest = torch.stack([weight.detach().abs().amax() for weight in self.model.parameters()])
+        return bool((largest <= HALF_MAX).all())
+
+    def _teacher(self) -> nn.Module | None:
+        if self.config.teacher is None:
+            return None
+        teacher, _ = load_weights(shipped.weights_path(self.config.teacher))
+        return teacher.to(self.placement.device)
+
+    def _set_budget(self, elapsed: float) -> None:
+        self.budget = Budget(self.config.steps, self.config.seconds, elapsed)
+        self.budget.pause()  # until somebody steps
+
+    def network(self, noisy: Tensor) -> Tensor:
+        """What the averaged network makes of (B, 3, h, w), at the run's precision."""
+        with torch.inference_mode(), self.autocast():
+            estimate: Tensor = self.result.eval()(noisy)
+        return estimate.float()
+
     def validate(self) -> Validation:
         """The averaged network on the held-out photos, at one fixed draw of the noise."""
-        noise, network = self.validation_noise, self.result.eval()
-        losses, scores = [], []
-        for index, clean in enumerate(self.held_out):
-            source, target = (self._validation_draw(noise, clean, index, view) for view in (0, 1))
-            with self.autocast():
-                estimate = network(source).float()
-            losses.append(float(LOSSES[self.config.loss](estimate, target, 0.0)))
-            rounded = images.file_step(estimate)
-            scores.append(psnr_mean_db(rounded, images.file_step(noise.reference(clean))))
-        return Validation(float(np.mean(losses)), float(np.mean(scores)))
+        return self.validator(self.network, LOSSES[self.config.loss])
 
-    def _validation_draw(self, noise: Noise, clean: Tensor, index: int, view: int) -> Tensor:
-        rng = keyed_rng("validation", index, view, device=clean.device)
-        return noise(clean, rng).contiguous(memory_format=torch.channels_last)
+    def _save_or_tell(self, path: Path, step: int) -> None:
+        """A disk that is full ends no run: the older checkpoint stays, and `trouble` says so."""
+        try:
+            self.save(path)
+        except OSError as error:
+            reason = error.strerror or str(error).replace(str(path), path.name)
+            self.trouble = f"no checkpoint at step {step}, the older one is kept: {reason}"
+        else:
+            self.trouble = None
 
     def save(self, path: Path) -> None:
         """Write the whole state: weights, optimizer, average, step, time used, pixels seen."""
-        if not all(bool(torch.isfinite(weight).all()) for weight in self.model.parameters()):
+        if not self._usable():
             return  # keep the last good one
         save_state(
             path,
@@ -222,57 +279,35 @@ class Run:
             },
         )
 
-    def resume(self, path: Path) -> None:
+    def resume(self, checkpoint: Path | Saved) -> None:
         """Go on from a checkpoint of the same network and optimizer; batches follow the step.
 
         Raises:
             ValueError: the file is no checkpoint, or one of another run or another version.
         """
-        state = load_state(path)
-        try:
-            self._restore(state, path.name)
-        except (KeyError, TypeError, RuntimeError) as error:
-            raise ValueError(f"{path.name} was written by another version; train anew") from error
-
-    def _restore(self, state: dict[str, Any], name: str) -> None:
-        was = TrainConfig(**state["config"])
+        saved = Saved.read(checkpoint) if isinstance(checkpoint, Path) else checkpoint
+        was, now = saved.config, self.config
         if (was.model, was.model_kwargs, was.optimizer) != (
-            self.config.model,
-            self.config.model_kwargs,
-            self.config.optimizer,
+            now.model,
+            now.model_kwargs,
+            now.optimizer,
         ):
             raise ValueError(
-                f"{name} is a run of {was.model} with {was.optimizer}, not of "
-                f"{self.config.model} with {self.config.optimizer}"
+                f"{saved.path.name} is a run of {was.model} with {was.optimizer}, not of "
+                f"{now.model} with {now.optimizer}"
             )
+        try:
+            self._restore(saved.state)
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise other_version(saved.path.name) from error
+
+    def _restore(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.start, self.pixels = state["step"], state["pixels"]
-        self.budget = Budget(self.config.steps, self.config.seconds, state["elapsed"])
+        self._set_budget(state["elapsed"])
 
     def save_weights(self, path: Path) -> None:
         """Write the result as a weight file at half precision."""
         save_weights(path, self.result, self.spec)
-
-
-def config_of(checkpoint: Path) -> TrainConfig:
-    """The settings of a run that was saved.
-
-    Raises:
-        ValueError: the file is no checkpoint, or one of another version.
-    """
-    try:
-        return TrainConfig(**load_state(checkpoint)["config"])
-    except (KeyError, TypeError) as error:
-        message = f"{checkpoint.name} was written by another version; train anew"
-        raise ValueError(message) from error
-
-
-def _validation_crop(photo: np.ndarray) -> Tensor:
-    """The middle of a photo, at most 256 × 256: float (1, 3, h, w)."""
-    image = images.to_tensor(photo)
-    top, left = ((size - VALIDATION_SIDE_PX) // 2 for size in image.shape[-2:])
-    rows = slice(max(top, 0), max(top, 0) + VALIDATION_SIDE_PX)
-    columns = slice(max(left, 0), max(left, 0) + VALIDATION_SIDE_PX)
-    return image[..., rows, columns]

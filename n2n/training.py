@@ -6,13 +6,19 @@ The caller logs, plots, saves, or stops by closing the generator.
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from n2n.losses import Loss
+
+# A look at a run takes at most this share of its time, and no run is looked at more often than
+# a plot can show.
+VALIDATION_SHARE = 0.15
+MOST_VALIDATIONS = 500
 
 
 @dataclass(frozen=True)
@@ -35,25 +41,36 @@ class Step:
 
 
 class Diverged(RuntimeError):
-    """The loss is no longer a finite number."""
+    """The loss or the weights are no longer usable numbers."""
 
 
 class Budget:
     """How long a run lasts: so many steps, or so many seconds of wall clock, or no end.
 
-    `elapsed` are the seconds that an earlier part of the same run has used.
+    Its clock runs from the start but for pauses. `elapsed` are the seconds that an earlier part of
+    the same run has used.
     """
 
     def __init__(
         self, steps: int | None = None, seconds: float | None = None, elapsed: float = 0.0
     ) -> None:
         self.steps, self.seconds = steps, seconds
-        self._start = time.monotonic() - elapsed
+        self._used = elapsed
+        self._since: float | None = time.monotonic()
 
     @property
     def elapsed(self) -> float:
         """Seconds used so far."""
-        return time.monotonic() - self._start
+        running = 0.0 if self._since is None else time.monotonic() - self._since
+        return self._used + running
+
+    def pause(self) -> None:
+        """Time that passes from now on does not count."""
+        self._used, self._since = self.elapsed, None
+
+    def go_on(self) -> None:
+        """Count again."""
+        self._since = time.monotonic() if self._since is None else self._since
 
     def progress(self, step: int) -> float:
         """The part of the run that is done before `step`, 0 to 1: whichever limit is nearer."""
@@ -82,13 +99,52 @@ class Schedule:
         return self.rate * warmup * fall, progress
 
 
+@dataclass
+class Landing:
+    """After a stop: from `rate` linearly to zero within so many seconds of wall clock.
+
+    At least one step; after it none is begun that would end too late, going by how long the last
+    one took, at first `step_seconds`.
+    """
+
+    rate: float
+    budget: Budget
+    seconds: float
+    step_seconds: float = 0.0
+    _start: float | None = field(default=None, init=False)
+    _last: float = field(default=0.0, init=False)
+
+    def at(self, step: int) -> tuple[float, float]:
+        """The learning rate of a step, at its middle, and how much of the run was done before."""
+        now = time.monotonic()
+        if self._start is None:
+            self._start = now
+        else:
+            self.step_seconds = now - self._last
+            if now + self.step_seconds > self._start + self.seconds:
+                return 0.0, 1.0
+        self._last = now
+        middle = now - self._start + min(self.step_seconds, self.seconds) / 2
+        fall = 1 - middle / self.seconds
+        # The loss may ask how far the run is, which was cut short: not how far the landing is.
+        return self.rate * fall, min(self.budget.progress(step), 0.999)
+
+
+class Rates(Protocol):
+    """A plan of learning rates: of each step the rate, and the part done before it (1: no step)."""
+
+    def at(self, step: int) -> tuple[float, float]:
+        """Asked once before each step, in order."""
+        ...
+
+
 def train(
     model: nn.Module,
     batches: Iterable[tuple[Tensor, Tensor]],
     optimizer: torch.optim.Optimizer,
     loss: Loss,
     *,
-    schedule: Schedule,
+    schedule: Rates,
     start: int = 0,
     autocast: AbstractContextManager[None] | None = None,
 ) -> Iterator[Step]:
@@ -138,29 +194,58 @@ def averaged_model(model: nn.Module, decay: float) -> AveragedModel:
     return AveragedModel(model, multi_avg_fn=lerp)  # type: ignore[arg-type]
 
 
-def guarded(steps: Iterable[Step], every: int = 20) -> Iterator[Step]:
-    """Stop with `Diverged` when the loss is NaN or infinite.
+def taught(
+    batches: Iterable[tuple[Tensor, Tensor]],
+    teacher: nn.Module,
+    autocast: AbstractContextManager[None],
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Distilling: each target becomes what `teacher` makes of the very source the student sees."""
+    for source, _ in batches:
+        with torch.inference_mode(), autocast:
+            target = teacher(source).float()
+        yield source, target.clone()  # outside of inference mode: an ordinary tensor
 
-    Looks only now and then: a look waits for the device.
+
+def guarded(
+    steps: Iterable[Step], usable: Callable[[], bool] = lambda: True, every: int = 20
+) -> Iterator[Step]:
+    """Stop with `Diverged` when the loss is NaN or infinite, or the weights are not `usable`.
+
+    Looks only now and then, and at the end: a look waits for the device.
     """
+    step = None
     for step in steps:
-        if step.index % every == 0 and not bool(torch.isfinite(step.loss)):
-            raise Diverged(
-                f"the loss at step {step.index} is {float(step.loss)}; lower the learning rate "
-                f"(it was {step.rate:g})"
-            )
+        if step.index % every == 0:
+            _require_sound(step, usable)
         yield step
+    if step is not None:
+        _require_sound(step, usable)
+
+
+def _require_sound(step: Step, usable: Callable[[], bool]) -> None:
+    advice = f"lower the learning rate (it was {step.rate:g})"
+    if not bool(torch.isfinite(step.loss)):
+        raise Diverged(f"the loss at step {step.index} is {float(step.loss)}; {advice}")
+    if not usable():
+        raise Diverged(f"the weights after step {step.index} are no usable numbers; {advice}")
 
 
 def validated(
     steps: Iterable[Step], validate: Callable[[], Validation], every_seconds: float
 ) -> Iterator[Step]:
-    """Attach a validation to the first step and to one at least every so many seconds."""
-    due = 0.0
+    """Attach a validation to the first step and to one every so many seconds.
+
+    More rarely where they would take a large share of the time, or be more than a plot can show.
+    """
+    begun = time.monotonic()
+    due = begun
     for step in steps:
-        if time.monotonic() >= due:
+        now = time.monotonic()
+        if now >= due:
             step = replace(step, validation=validate())
-            due = time.monotonic() + every_seconds
+            cost = time.monotonic() - now
+            fewest = (now - begun) / MOST_VALIDATIONS
+            due = now + max(every_seconds, cost / VALIDATION_SHARE, fewest)
         yield step
 
 

@@ -16,8 +16,9 @@ PACKAGE = ROOT / "n2n"
 LEAVES = {"models", "noise", "losses", "metrics", "optimizers", "images", "devices", "randomness"}
 LAYERS = [
     LEAVES | {"shipped"},
-    {"training", "checkpoints", "data", "tiling"},
-    {"denoiser", "evaluation", "noise_level", "runs", "recipes", "posterior", "studies", "jobs"},
+    {"training", "checkpoints", "data", "tiling", "config", "saved", "history", "validation"},
+    {"denoiser", "evaluation", "noise_level", "runs", "recipes", "posterior", "studies", "jobs"}
+    | {"live"},
     {"", "figures", "benchmark", "ee559"},
     {"cli", "ui.limits"},
     {"__main__", "ui.handlers"},

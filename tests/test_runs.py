@@ -178,8 +178,8 @@ def test_a_range_is_validated_at_its_middle() -> None:
 def test_validation_changes_nothing(tmp_path: Path) -> None:
     plain, watched = run_of(RESUMED["batchnorm"]), run_of(RESUMED["batchnorm"], held_out=2)
     list(plain.steps())
-    seen = [step.validation for step in watched.steps(validate_seconds=0.0)]
-    assert None not in seen
+    for _ in watched.steps():
+        watched.validate()
     assert_same(state_of(plain, tmp_path), state_of(watched, tmp_path))
 
 

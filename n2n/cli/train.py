@@ -1,11 +1,9 @@
 """`python -m n2n train`: a training run with a progress bar, a checkpoint, a history and a card."""
 
 import argparse
-import csv
 import json
 import shlex
 import sys
-import time
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,18 +12,22 @@ from tqdm import tqdm
 
 from n2n.checkpoints import sha256
 from n2n.cli.common import DONE, FAILED, add_device_arguments, say, stoppable
+from n2n.config import TrainConfig
 from n2n.data import hold_out, photo_files, read_photos, samples
 from n2n.devices import place
+from n2n.figures import learning_curves
+from n2n.live import Event, LiveRun
 from n2n.losses import LOSSES
 from n2n.models import MODELS, kmacs_per_pixel, parameter_count
 from n2n.models.initialization import INITIALIZATIONS
 from n2n.noise import NOISES
 from n2n.optimizers import OPTIMIZERS
-from n2n.recipes import RECIPES, Recipe
-from n2n.runs import Run, TrainConfig, config_of
-from n2n.training import Diverged, Step
+from n2n.recipes import RECIPES
+from n2n.runs import CHECKPOINT_SECONDS
+from n2n.saved import Saved
+from n2n.training import Diverged
 
-HISTORY_COLUMNS = ("step", "seconds", "loss", "rate", "validation_loss", "validation_psnr_db")
+EVERY_SECONDS = 1.0  # a row of the history
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         required=True,
         type=Path,
-        help="the .safetensors file to write; history, card and checkpoint lie beside it",
+        help="the .safetensors file to write; history, plot, card and checkpoint lie beside it",
     )
     parser.add_argument(
         "--recipe",
@@ -52,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="go on from a .checkpoint file of the same settings",
+    )
+    parser.add_argument(
+        "--init",
+        type=Path,
+        metavar="FILE",
+        help="begin with the weights of a .safetensors file of the same network",
     )
     parser.add_argument(
         "--checkpoint", type=Path, help="where to keep the checkpoint (default: beside --out)"
@@ -79,7 +87,15 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         type=float,
         help="last part of the run in which the rate falls to zero (default: 0.2)",
     )
+    parser.add_argument(
+        "--warmup-steps", type=int, help="first steps, over which the rate rises (default: 100)"
+    )
     parser.add_argument("--targets", choices=["noisy", "clean"], help="default: noisy")
+    parser.add_argument(
+        "--teacher",
+        metavar="NAME_OR_FILE",
+        help="distil: the targets are what this model makes of the same noisy pictures",
+    )
     parser.add_argument(
         "--frozen", type=int, help="repeat this many batches for ever (default: fresh ones)"
     )
@@ -102,44 +118,61 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train until the budget is used or someone stops it; the result is written either way."""
-    config = _config(arguments)
-    if arguments.out.suffix != ".safetensors":
-        raise ValueError(f"--out names a .safetensors file, got {arguments.out}")
+    if arguments.init is not None and arguments.resume is not None:
+        raise ValueError("a run begins with --init or goes on with --resume, not both")
+    saved = Saved.read(arguments.resume) if arguments.resume is not None else None
+    config = _config(arguments, saved)
+    out: Path = arguments.out
+    if out.suffix != ".safetensors":
+        raise ValueError(f"--out names a .safetensors file, got {out}")
     training, validation, source = _photos(arguments.data)
-    job = Run(config, training, validation, place(arguments.device, arguments.dtype))
-    if arguments.resume is not None:
-        job.resume(arguments.resume)
-    checkpoint = arguments.checkpoint or arguments.out.with_suffix(".checkpoint")
-    say(f"{len(training)} photos to train on, {len(validation)} held out; {job.placement.label}")
+    live = LiveRun(
+        config,
+        training,
+        validation,
+        watched=validation[0],
+        checkpoint=arguments.checkpoint or out.with_suffix(".checkpoint"),
+        resume=saved,
+        placement=place(arguments.device, arguments.dtype),
+        every_seconds=EVERY_SECONDS,
+        checkpoint_seconds=CHECKPOINT_SECONDS,
+    )
+    if arguments.init is not None:
+        live.run.start_from(arguments.init)
+    where = live.run.placement.label
+    say(f"{len(training)} photos to train on, {len(validation)} held out; {where}")
     try:
-        stopped = _train(job, checkpoint, arguments.out.with_suffix(".csv"))
+        stopped = _train(live)
     except Diverged as error:
-        kept = f"; the last good state is in {checkpoint}" if checkpoint.is_file() else ""
-        say(f"{error}{kept}")
+        kept = live.checkpoint if live.checkpoint and live.checkpoint.is_file() else None
+        say(f"{error}" + (f"; the last good state is in {kept}" if kept else ""))
         return FAILED
-    job.save_weights(arguments.out)
-    recipe = RECIPES.get(arguments.recipe)
-    _write_card(job, arguments.out, source, recipe)
+    finally:
+        _write_history(live, out)
+    live.save_weights(out)
+    _write_card(live, arguments, source)
     say(
-        f"{'stopped' if stopped else 'done'} after {job.start} steps, {job.gigapixels:.3f} "
-        f"gigapixels: {arguments.out}; go on with --resume {checkpoint}"
+        f"{'stopped' if stopped else 'done'} after {live.run.start} steps, "
+        f"{live.run.gigapixels:.3f} gigapixels: {out}; go on with --resume {live.checkpoint}"
     )
     return DONE
 
 
-def _config(arguments: argparse.Namespace) -> TrainConfig:
+def _config(arguments: argparse.Namespace, saved: Saved | None) -> TrainConfig:
     """What is given, over the recipe or else the run that is resumed, over the defaults."""
-    base = TrainConfig()
+    base = saved.config if saved is not None else TrainConfig()
     if arguments.recipe is not None:
         base = RECIPES[arguments.recipe].config
-    elif arguments.resume is not None:
-        base = config_of(arguments.resume)
     names = {field.name for field in fields(TrainConfig)}
     given = {
         key: value for key, value in vars(arguments).items() if key in names and value is not None
     }
     if "steps" in given or "seconds" in given:  # a new end replaces the old one, whatever its kind
         base = replace(base, steps=None, seconds=None)
+    if "teacher" in given:
+        given.setdefault("targets", "teacher")
+    elif "targets" in given:  # no longer those of a teacher
+        base = replace(base, teacher=None, targets="noisy")
     config = replace(base, **given)
     if config.steps is None and config.seconds is None:
         raise ValueError("say how long to train: --steps or --seconds")
@@ -152,38 +185,46 @@ def _photos(folders: list[Path] | None) -> tuple[Any, Any, str]:
     files = [file for folder in folders for file in photo_files(folder)]
     training, validation = hold_out(files)
     say(f"reading {len(files)} photos")
-    return (
-        read_photos(training, say),
-        read_photos(validation, say),
-        ", ".join(folder.name for folder in folders),
-    )
+    photos, held_out = read_photos(training, say), read_photos(validation, say)
+    if not held_out:
+        raise ValueError("none of the photos held out for validation can be read; give more photos")
+    return photos, held_out, ", ".join(folder.name for folder in folders)
 
 
-def _train(job: Run, checkpoint: Path, history: Path) -> bool:
-    """Run to the end or to a stop, writing a history row a second; says whether it was stopped."""
-    history.parent.mkdir(parents=True, exist_ok=True)
-    total = job.config.steps
-    with (
-        stoppable() as stop,
-        history.open("a" if job.start else "w", newline="") as file,
-        tqdm(total=total, initial=job.start, unit="step") as bar,
-    ):
-        rows = csv.writer(file)
-        if file.tell() == 0:
-            rows.writerow(HISTORY_COLUMNS)
-        due, score = 0.0, ""
-        steps = job.steps(checkpoint)
-        for step in steps:
-            bar.update()
-            if step.validation is not None or time.monotonic() >= due:
-                score = f"{step.validation.psnr_db:.2f} dB" if step.validation else score
-                bar.set_postfix_str(f"loss {float(step.loss):.4f} {score} {job.gigapixels:.2f} Gpx")
-                rows.writerow(_row(step, job.budget.elapsed))
-                due = time.monotonic() + 1.0
+def _train(live: LiveRun) -> bool:
+    """Run to the end or to a stop, with a progress bar; says whether it was stopped."""
+    note = None
+    with stoppable() as stop, tqdm(initial=live.run.start, unit="step") as bar:
+        bar.total = live.config.steps
+        events = live.events()
+        for event in events:
+            _show(bar, event, live.run.gigapixels)
+            if event.note is not None and event.note != note:
+                bar.write(event.note, file=sys.stderr)
+            note = event.note
             if stop:
-                steps.close()  # type: ignore[attr-defined]
+                events.close()  # type: ignore[attr-defined]
+                for last in live.finish():
+                    _show(bar, last, live.run.gigapixels)
                 return True
     return False
+
+
+def _show(bar: tqdm, event: Event, gigapixels: float) -> None:
+    row = event.row
+    bar.n = row.step + 1
+    left = f" {event.seconds_left:.0f} s left" if event.seconds_left is not None else ""
+    bar.set_postfix_str(
+        f"loss {row.loss:.4f} {row.psnr_db or 0:.2f} dB {gigapixels:.2f} Gpx{left}", refresh=False
+    )
+    bar.refresh()
+
+
+def _write_history(live: LiveRun, out: Path) -> None:
+    """The history as a table and as a plot, beside the weights."""
+    rows = live.history.rows
+    live.history.write_csv(out.with_suffix(".csv"))
+    learning_curves(rows, live.references).savefig(out.with_suffix(".png"), dpi=150)
 
 
 def _without_folders(words: list[str]) -> list[str]:
@@ -191,29 +232,28 @@ def _without_folders(words: list[str]) -> list[str]:
     return [Path(word).name if "/" in word else word for word in words]
 
 
-def _row(step: Step, elapsed: float) -> list[object]:
-    scores = [step.validation.loss, step.validation.psnr_db] if step.validation else ["", ""]
-    return [step.index, f"{elapsed:.2f}", float(step.loss), step.rate, *scores]
-
-
-def _write_card(job: Run, weights: Path, source: str, recipe: Recipe | None) -> None:
+def _write_card(live: LiveRun, arguments: argparse.Namespace, source: str) -> None:
     """What the file is and how it came about, as JSON beside it."""
-    validation = job.validate() if job.held_out else None
+    run, weights = live.run, arguments.out
+    training = asdict(live.config)
+    if live.config.teacher is not None:
+        training["teacher"] = Path(live.config.teacher).name
     card = {
         "name": weights.stem,
-        **job.spec._asdict(),
-        "parameters": parameter_count(job.result),
-        "kmacs_per_pixel": round(kmacs_per_pixel(job.result), 2),
-        "training": asdict(job.config),
+        **run.spec._asdict(),
+        "parameters": parameter_count(run.result),
+        "kmacs_per_pixel": round(kmacs_per_pixel(run.result), 2),
+        "training": training,
         "photos": source,
-        "steps": job.start,
-        "gigapixels": round(job.gigapixels, 3),
-        "seconds": round(job.budget.elapsed),
-        "device": job.placement.label,
-        "validation_psnr_db": round(validation.psnr_db, 3) if validation else None,
+        "steps": run.start,
+        "gigapixels": round(run.gigapixels, 3),
+        "seconds": round(run.budget.elapsed),
+        "device": run.placement.label,
+        "validation_psnr_db": round(run.validate().psnr_db, 3),
         "command": shlex.join(["python", "-m", "n2n", *_without_folders(sys.argv[1:])]),
         "sha256": sha256(weights),
     }
+    recipe = RECIPES.get(arguments.recipe)
     if recipe is not None:
         card |= {"purpose": recipe.purpose, "known_failures": list(recipe.known_failures)}
     weights.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")

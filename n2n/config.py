@@ -1,0 +1,70 @@
+"""What a training run is, as plain data: names and numbers, checked when they are put together."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from n2n.losses import LOSSES
+from n2n.models.initialization import INITIALIZATIONS
+from n2n.noise import parse
+from n2n.optimizers import OPTIMIZERS
+
+# A second draw of the noise, the clean reference, or what a trained network makes of the input.
+Targets = Literal["noisy", "clean", "teacher"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """All that a run is, but for its photos. `asdict` of it is stored in checkpoints and cards."""
+
+    model: str = "fast"
+    model_kwargs: dict[str, Any] = field(default_factory=dict)
+    noise: str = "gaussian:0-55"  # name:level, or name:low-high for a blind range
+    loss: str = "log-l2"
+    optimizer: str = "adamw"
+    rate: float = 3e-3
+    batch: int = 16
+    crop_px: int = 96
+    steps: int | None = None  # whichever of steps and seconds ends first; neither: until stopped
+    seconds: float | None = None
+    warmup_steps: int = 100
+    unit_gradient: bool = True  # for adaptive optimizers: each step's gradient at norm 1
+    decay: float = 0.2  # the last part of the run, over which the rate falls to zero
+    average: float = 0.9995  # of the weights, per step
+    initialization: str = "default"
+    targets: Targets = "noisy"
+    teacher: str | None = None  # a shipped model or a weight file, for targets="teacher"
+    frozen: int | None = None  # fresh noise at every visit; n: the same n batches for ever
+    exposure: float = 0.1  # share of images made to have pure white and black parts
+    file_step: bool = True  # half of the inputs clipped and rounded, as files are
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Names and ranges, each in one line."""
+        _known(self.loss, LOSSES, "loss")
+        _known(self.optimizer, OPTIMIZERS, "optimizer")
+        _known(self.initialization, INITIALIZATIONS, "initialization")
+        _known(self.targets, get_args(Targets), "targets")
+        parse(self.noise)
+        if not (0 < self.rate < math.inf and 0 <= self.decay < 1 and 0 <= self.average < 1):
+            raise ValueError(
+                "the learning rate must be positive, decay and average in [0, 1); got "
+                f"{self.rate}, {self.decay}, {self.average}"
+            )
+        if self.steps is not None and self.steps < 1:
+            raise ValueError(f"a run takes at least one step, got {self.steps}")
+        if self.seconds is not None and not self.seconds > 0:
+            raise ValueError(f"a run takes more than 0 seconds, got {self.seconds}")
+        if self.warmup_steps < 0:
+            raise ValueError(f"a warm-up takes 0 steps or more, got {self.warmup_steps}")
+        if (self.targets == "teacher") != (self.teacher is not None):
+            raise ValueError(
+                'a teacher and targets="teacher" go together; got '
+                f"teacher {self.teacher!r} and targets {self.targets!r}"
+            )
+
+
+def _known(value: str, names: Iterable[str], what: str) -> None:
+    if value not in names:
+        raise ValueError(f"unknown {what} {value!r}; choose one of {', '.join(names)}")

@@ -31,8 +31,8 @@ class Event:
         steps_per_second: over the last few seconds, without the waiting of slow motion.
         seconds_left: to the planned end; None where there is none.
         progress: the part of the plan that is done, 0 to 1.
-        estimate: the watched picture as the averaged network sees it now, uint8 (h, w, 3); None
-            when it was not renewed since the last event.
+        estimate: the watched picture as the averaged network saw it last, uint8 (h, w, 3); the
+            same array as in the event before where it was not renewed.
         note: what went wrong without ending the run, such as a full disk.
     """
 
@@ -200,9 +200,7 @@ class LiveRun:
 
     def _event(self, step: Step, phase: str) -> Event:
         """A new row of the history, shown."""
-        row = self.history.add(step, self.run.budget.elapsed)
-        estimate, self._estimate = self._estimate, None
-        return replace(self._brief(step, phase, row), estimate=estimate)
+        return self._brief(step, phase, self.history.add(step, self.run.budget.elapsed))
 
     def _brief(self, step: Step, phase: str, row: Row | None = None) -> Event:
         """What can be said without reading from the device: that time goes by."""
@@ -217,7 +215,7 @@ class LiveRun:
             steps_per_second=speed,
             seconds_left=self._seconds_left(speed),
             progress=budget.progress(self.run.start),
-            estimate=None,
+            estimate=self._estimate,
             note=self.run.trouble,
         )
 

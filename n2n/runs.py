@@ -1,6 +1,5 @@
 """One training run from its description: network, data, optimizer, average, checkpoint, result."""
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -24,19 +23,18 @@ from n2n.noise import LevelRange, Noise, parse
 from n2n.optimizers import ADAPTIVE, create_optimizer
 from n2n.randomness import seeded_initialization
 from n2n.saved import Saved, other_version
+from n2n.schedules import Budget, Landing, Rates, Schedule
 from n2n.training import (
-    Budget,
-    Landing,
-    Rates,
-    Schedule,
     Step,
     Validation,
     averaged,
     averaged_model,
     checkpointed,
     guarded,
+    recovered,
     taught,
     train,
+    usable,
     validated,
 )
 from n2n.validation import Validator
@@ -45,8 +43,6 @@ __all__ = ["Run", "TrainConfig"]
 
 CHECKPOINT_SECONDS = 300.0
 LANDING_SECONDS = 1.5
-HALF_MAX = torch.finfo(torch.half).max  # weight files are at half precision
-FALLEN_DB = 1.0  # a validation this far below the best one is of a network that is being lost
 
 
 class Run:
@@ -100,7 +96,6 @@ class Run:
         self.start, self.pixels = 0, 0
         self.rate, self.step_seconds = 0.0, 0.0  # of the last step
         self.trouble: str | None = None  # what went wrong without ending the run, in one line
-        self._good: dict[str, Any] | None = None  # the average at the last good validation
         self._set_budget(0.0)
 
     @property
@@ -157,7 +152,7 @@ class Run:
         steps = self._trained(plan)
         if len(self.validator):
             steps = validated(steps, validate or self.validate, validate_seconds)
-        steps = self._keeping_good(steps)
+        steps = recovered(steps, self.average, self.model)
         if checkpoint is not None:
             save = partial(self._save_or_tell, checkpoint)
             steps = checkpointed(steps, save, checkpoint_seconds, config.decay)
@@ -173,7 +168,7 @@ class Run:
         if not self.rate or self.budget.progress(self.start) >= 1.0:
             return
         plan = Landing(self.rate, self.budget, seconds, self.step_seconds)
-        yield from self._keeping_good(self._trained(plan))
+        yield from recovered(self._trained(plan), self.average, self.model)
 
     def _trained(self, plan: Rates) -> Iterator[Step]:
         """Steps from where the run stands, averaged, counted and guarded."""
@@ -189,7 +184,7 @@ class Run:
             start=self.start,
             autocast=self.autocast(),
         )
-        return guarded(self._counted(averaged(steps, self.average, self.model)), self._usable)
+        return guarded(self._counted(averaged(steps, self.average, self.model)), self.model)
 
     def autocast(self) -> torch.autocast:
         """Mixed precision where the device has the units: fp32 weights, bf16 convolutions."""
@@ -211,26 +206,6 @@ class Run:
                 begun = time.monotonic()
         finally:
             self.budget.pause()
-
-    def _keeping_good(self, steps: Iterator[Step]) -> Iterator[Step]:
-        """Remember the average at every good validation; go back to it when the run is lost."""
-        best = -math.inf
-        try:
-            for step in steps:
-                if step.validation is not None:
-                    best = max(best, step.validation.psnr_db)
-                    if step.validation.psnr_db > best - FALLEN_DB:
-                        state = self.average.state_dict()
-                        self._good = {name: tensor.clone() for name, tensor in state.items()}
-                yield step
-        finally:
-            if self._good is not None and not self._usable():
-                self.average.load_state_dict(self._good)
-
-    def _usable(self) -> bool:
-        """Whether all weights are finite, and small enough for a weight file."""
-        largest = torch.stack([weight.detach().abs().amax() for weight in self.model.parameters()])
-        return bool((largest <= HALF_MAX).all())
 
     def _teacher(self) -> nn.Module | None:
         if self.config.teacher is None:
@@ -264,7 +239,7 @@ class Run:
 
     def save(self, path: Path) -> None:
         """Write the whole state: weights, optimizer, average, step, time used, pixels seen."""
-        if not self._usable():
+        if not usable(self.model):
             return  # keep the last good one
         save_state(
             path,
@@ -286,16 +261,7 @@ class Run:
             ValueError: the file is no checkpoint, or one of another run or another version.
         """
         saved = Saved.read(checkpoint) if isinstance(checkpoint, Path) else checkpoint
-        was, now = saved.config, self.config
-        if (was.model, was.model_kwargs, was.optimizer) != (
-            now.model,
-            now.model_kwargs,
-            now.optimizer,
-        ):
-            raise ValueError(
-                f"{saved.path.name} is a run of {was.model} with {was.optimizer}, not of "
-                f"{now.model} with {now.optimizer}"
-            )
+        saved.require_network(self.config)
         try:
             self._restore(saved.state)
         except (KeyError, TypeError, RuntimeError) as error:

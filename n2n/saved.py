@@ -29,6 +29,19 @@ class Saved:
         except (KeyError, TypeError) as error:
             raise other_version(path.name) from error
 
+    def require_network(self, config: TrainConfig) -> None:
+        """Refuse, with a ValueError, a run of another network or optimizer."""
+        was = self.config
+        if (was.model, was.model_kwargs, was.optimizer) != (
+            config.model,
+            config.model_kwargs,
+            config.optimizer,
+        ):
+            raise ValueError(
+                f"{self.path.name} is a run of {was.model} with {was.optimizer}, not of "
+                f"{config.model} with {config.optimizer}"
+            )
+
 
 def other_version(name: str) -> ValueError:
     """What to raise for a checkpoint whose content does not fit."""

@@ -3,17 +3,23 @@
 The caller logs, plots, saves, or stops by closing the generator.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from n2n.losses import Loss
+from n2n.schedules import Budget as Budget  # as ever, also from here
+from n2n.schedules import Rates
+from n2n.schedules import Schedule as Schedule
+
+HALF_MAX = torch.finfo(torch.half).max  # weight files are at half precision
+FALLEN_DB = 1.0  # a validation this far below the best one may be of a network that is being lost
 
 # A look at a run takes at most this share of its time, and no run is looked at more often than
 # a plot can show.
@@ -42,100 +48,6 @@ class Step:
 
 class Diverged(RuntimeError):
     """The loss or the weights are no longer usable numbers."""
-
-
-class Budget:
-    """How long a run lasts: so many steps, or so many seconds of wall clock, or no end.
-
-    Its clock runs from the start but for pauses. `elapsed` are the seconds that an earlier part of
-    the same run has used.
-    """
-
-    def __init__(
-        self, steps: int | None = None, seconds: float | None = None, elapsed: float = 0.0
-    ) -> None:
-        self.steps, self.seconds = steps, seconds
-        self._used = elapsed
-        self._since: float | None = time.monotonic()
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds used so far."""
-        running = 0.0 if self._since is None else time.monotonic() - self._since
-        return self._used + running
-
-    def pause(self) -> None:
-        """Time that passes from now on does not count."""
-        self._used, self._since = self.elapsed, None
-
-    def go_on(self) -> None:
-        """Count again."""
-        self._since = time.monotonic() if self._since is None else self._since
-
-    def progress(self, step: int) -> float:
-        """The part of the run that is done before `step`, 0 to 1: whichever limit is nearer."""
-        by_steps = step / self.steps if self.steps else 0.0
-        by_seconds = self.elapsed / self.seconds if self.seconds else 0.0
-        return min(1.0, max(by_steps, by_seconds))
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Warm-up, constant rate, then a linear fall to zero over the last `decay` of the budget.
-
-    A run without a planned end has decay 0. `rate` is the peak.
-    """
-
-    rate: float
-    budget: Budget
-    warmup_steps: int = 0
-    decay: float = 0.0
-
-    def at(self, step: int) -> tuple[float, float]:
-        """The learning rate of a step, and how much of the run was done before it (0 to 1)."""
-        progress = self.budget.progress(step)
-        warmup = min(1.0, (step + 1) / (self.warmup_steps + 1))
-        fall = min(1.0, (1.0 - progress) / self.decay) if self.decay > 0 else 1.0
-        return self.rate * warmup * fall, progress
-
-
-@dataclass
-class Landing:
-    """After a stop: from `rate` linearly to zero within so many seconds of wall clock.
-
-    At least one step; after it none is begun that would end too late, going by how long the last
-    one took, at first `step_seconds`.
-    """
-
-    rate: float
-    budget: Budget
-    seconds: float
-    step_seconds: float = 0.0
-    _start: float | None = field(default=None, init=False)
-    _last: float = field(default=0.0, init=False)
-
-    def at(self, step: int) -> tuple[float, float]:
-        """The learning rate of a step, at its middle, and how much of the run was done before."""
-        now = time.monotonic()
-        if self._start is None:
-            self._start = now
-        else:
-            self.step_seconds = now - self._last
-            if now + self.step_seconds > self._start + self.seconds:
-                return 0.0, 1.0
-        self._last = now
-        middle = now - self._start + min(self.step_seconds, self.seconds) / 2
-        fall = 1 - middle / self.seconds
-        # The loss may ask how far the run is, which was cut short: not how far the landing is.
-        return self.rate * fall, min(self.budget.progress(step), 0.999)
-
-
-class Rates(Protocol):
-    """A plan of learning rates: of each step the rate, and the part done before it (1: no step)."""
-
-    def at(self, step: int) -> tuple[float, float]:
-        """Asked once before each step, in order."""
-        ...
 
 
 def train(
@@ -206,28 +118,59 @@ def taught(
         yield source, target.clone()  # outside of inference mode: an ordinary tensor
 
 
+def usable(model: nn.Module) -> bool:
+    """Whether all weights are finite, and small enough for a weight file."""
+    largest = torch.stack([weight.detach().abs().amax() for weight in model.parameters()])
+    return bool((largest <= HALF_MAX).all())  # False for NaN
+
+
 def guarded(
-    steps: Iterable[Step], usable: Callable[[], bool] = lambda: True, every: int = 20
+    steps: Iterable[Step], model: nn.Module | None = None, every: int = 20
 ) -> Iterator[Step]:
-    """Stop with `Diverged` when the loss is NaN or infinite, or the weights are not `usable`.
+    """Stop with `Diverged` when the loss is NaN or infinite, or the weights are not usable.
 
     Looks only now and then, and at the end: a look waits for the device.
     """
     step = None
     for step in steps:
         if step.index % every == 0:
-            _require_sound(step, usable)
+            _require_sound(step, model)
         yield step
     if step is not None:
-        _require_sound(step, usable)
+        _require_sound(step, model)
 
 
-def _require_sound(step: Step, usable: Callable[[], bool]) -> None:
+def _require_sound(step: Step, model: nn.Module | None) -> None:
     advice = f"lower the learning rate (it was {step.rate:g})"
     if not bool(torch.isfinite(step.loss)):
         raise Diverged(f"the loss at step {step.index} is {float(step.loss)}; {advice}")
-    if not usable():
+    if model is not None and not usable(model):
         raise Diverged(f"the weights after step {step.index} are no usable numbers; {advice}")
+
+
+def recovered(steps: Iterable[Step], average: AveragedModel, model: nn.Module) -> Iterator[Step]:
+    """When the weights are lost, put the average back to what it was at the last good validation.
+
+    Or to what it was at first. A validation is good when it is not far below the best one.
+    """
+    good, best = _copied(average), -math.inf
+    try:
+        for step in steps:
+            if step.validation is not None:
+                best = max(best, step.validation.psnr_db)
+                if step.validation.psnr_db > best - FALLEN_DB:
+                    good = _copied(average)
+            yield step
+    except Diverged:
+        average.load_state_dict(good)
+        raise
+    finally:
+        if not usable(model):
+            average.load_state_dict(good)
+
+
+def _copied(average: AveragedModel) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in average.state_dict().items()}
 
 
 def validated(

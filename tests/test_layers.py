@@ -16,9 +16,10 @@ PACKAGE = ROOT / "n2n"
 LEAVES = {"models", "noise", "losses", "metrics", "optimizers", "images", "devices", "randomness"}
 LAYERS = [
     LEAVES | {"shipped"},
-    {"training", "checkpoints", "data", "tiling", "config", "saved", "history", "validation"},
-    {"denoiser", "evaluation", "noise_level", "runs", "recipes", "posterior", "studies", "jobs"}
-    | {"live"},
+    {"training", "schedules", "validation", "history", "config", "checkpoints", "saved"}
+    | {"data", "tiling"},
+    {"denoiser", "evaluation", "noise_level", "runs", "live", "recipes", "posterior", "studies"}
+    | {"jobs"},
     {"", "figures", "benchmark", "ee559"},
     {"cli", "ui.limits"},
     {"__main__", "ui.handlers"},

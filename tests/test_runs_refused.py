@@ -3,17 +3,29 @@
 import itertools
 import json
 import math
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors import SafetensorError
 from torch import nn
 
 from n2n import checkpoints
+from n2n.checkpoints import load_weights
 from n2n.runs import Run, TrainConfig
-from tests.tiny import CPU, one_thread, refused  # noqa: F401  a fixture
+from n2n.training import Diverged, usable
+from tests.tiny import CPU, assert_same, one_thread, refused  # noqa: F401  a fixture
 from tests.toy_runs import CONFIG, run_of
+
+EXPLOSIVE: dict[str, Any] = {
+    "optimizer": "sgd",
+    "unit_gradient": False,
+    "loss": "l2",
+    "rate": 1e12,
+    "warmup_steps": 0,
+}
 
 # ---- fail safely ----
 
@@ -28,8 +40,17 @@ def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        SafetensorError(
+            "Error while serializing: I/O error: No space left on device (os error 28)"
+        ),
+    ],
+)
 def test_a_full_disk_keeps_the_old_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     path = tmp_path / "run.checkpoint"
     run = run_of()
@@ -37,15 +58,66 @@ def test_a_full_disk_keeps_the_old_checkpoint(
     list(itertools.islice(steps, 3))
     steps.close()
     before = path.read_bytes()
+    assert run.trouble is None
 
-    def full_disk(*arguments: object) -> None:
-        raise OSError(28, "No space left on device")
+    def full_disk(tensors: object, temporary: Path, metadata: object) -> None:
+        temporary.write_bytes(b"half of it")
+        raise error
 
-    monkeypatch.setattr(checkpoints, "save_file", full_disk)
-    with pytest.raises(OSError, match="No space left"):
-        list(run.steps(path))
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "save_file", full_disk)
+        steps = run.steps(path, checkpoint_seconds=0.0)
+        assert [step.index for step in itertools.islice(steps, 4)] == [3, 4, 5, 6]
+        assert run.trouble is not None
+        assert re.fullmatch(
+            "no checkpoint at step 7, the older one is kept: .*No space left on device.*",
+            run.trouble,
+        )
+        assert str(tmp_path) not in run.trouble
+        steps.close()  # on the way out, too, nothing is raised
     assert path.read_bytes() == before
-    assert run_of().resume(path) is None
+    assert list(tmp_path.iterdir()) == [path]
+    older = run_of()
+    older.resume(path)
+    assert older.start == 3
+    # Once there is room again, all is well.
+    assert run.start == 7
+    list(itertools.islice(run.steps(path, checkpoint_seconds=0.0), 2))
+    assert run.trouble is None
+    assert path.read_bytes() != before
+
+
+@pytest.mark.parametrize("held_out", [0, 1])
+def test_a_lost_run_keeps_its_last_good_state(tmp_path: Path, held_out: int) -> None:
+    """At a rate that no network survives."""
+    run = run_of(replace(CONFIG, **EXPLOSIVE), held_out=held_out)
+    checkpoint = tmp_path / "run.checkpoint"
+    run.save(checkpoint)
+    before = checkpoint.read_bytes()
+    with refused("lower the", kind=Diverged):
+        list(run.steps(checkpoint, validate_seconds=0.0))
+    assert not usable(run.model)
+    assert usable(run.result)
+    run.save_weights(tmp_path / "kept.safetensors")
+    load_weights(tmp_path / "kept.safetensors")
+    assert checkpoint.read_bytes() == before
+
+
+def test_a_run_that_is_lost_unseen_is_not_landed(tmp_path: Path) -> None:
+    """Stopped between two looks, when only the weights are NaN: the stop finds out, and says so."""
+    run = run_of(replace(CONFIG, steps=1000), held_out=1)
+    steps = run.steps(tmp_path / "run.checkpoint")
+    list(itertools.islice(steps, 3))
+    nn.init.constant_(next(run.model.parameters()), math.nan)
+    steps.close()
+    assert usable(run.result)
+    assert not (tmp_path / "run.checkpoint").exists()
+    with pytest.raises(Diverged):
+        list(run.landing(0.05))
+    assert usable(run.result)
+
+
+# ---- descriptions ----
 
 
 WRONG = {
@@ -59,6 +131,8 @@ WRONG = {
     "decay": ({"decay": 1.0}, "decay and average in [0, 1)"),
     "average": ({"average": 1.0}, "decay and average in [0, 1)"),
     "average nan": ({"average": math.nan}, "decay and average in [0, 1)"),
+    "targets": ({"targets": "dirty"}, "unknown targets 'dirty'; choose one of noisy, clean"),
+    "warm-up": ({"warmup_steps": -1}, "a warm-up takes 0 steps or more"),
     "no steps": ({"steps": 0}, "at least one step"),
     "no seconds": ({"seconds": 0.0}, "more than 0 seconds"),
     "seconds nan": ({"seconds": math.nan}, "more than 0 seconds"),

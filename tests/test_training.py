@@ -32,9 +32,6 @@ def run(model: nn.Module, count: int, **settings: float) -> Iterator[Step]:
     return train(model, batches(), optimizer, l2, schedule=schedule)
 
 
-# ---- train ----
-
-
 def test_the_loss_falls_to_nothing() -> None:
     model = line()
     losses = [float(step.loss) for step in run(model, 60)]
@@ -146,52 +143,6 @@ def test_the_forward_pass_alone_runs_under_autocast() -> None:
     schedule = Schedule(0.1, Budget(steps=2))
     list(train(model, batches(), optimizer, loss, schedule=schedule, autocast=Again()))
     assert events == ["in", "out", "loss"] * 2
-
-
-# ---- schedule and budget ----
-
-
-@pytest.mark.parametrize(
-    ("step", "rate"),
-    [(0, 0.2), (1, 0.4), (3, 0.8), (4, 1.0), (50, 1.0), (80, 1.0), (90, 0.5), (99, 0.05)],
-)
-def test_rates_by_hand(step: int, rate: float) -> None:
-    """Four steps of warm-up, constant, then down over the last fifth."""
-    schedule = Schedule(1.0, Budget(steps=100), warmup_steps=4, decay=0.2)
-    assert schedule.at(step) == pytest.approx((rate, step / 100))
-
-
-def test_without_decay_the_rate_stays() -> None:
-    schedule = Schedule(0.3, Budget(steps=10))
-    assert {schedule.at(step)[0] for step in range(10)} == {0.3}
-    assert Schedule(0.3, Budget()).at(10**9) == (0.3, 0.0)
-
-
-def test_a_budget_of_steps() -> None:
-    budget = Budget(steps=4)
-    assert [budget.progress(step) for step in (0, 1, 4, 9)] == [0, 0.25, 1, 1]
-
-
-def test_a_budget_of_seconds(clock: Clock) -> None:
-    budget = Budget(seconds=10)
-    assert budget.progress(10**6) == 0
-    clock.now += 4
-    assert budget.elapsed == 4
-    assert budget.progress(0) == 0.4
-    clock.now += 100
-    assert budget.progress(0) == 1
-
-
-def test_whichever_limit_is_nearer(clock: Clock) -> None:
-    budget = Budget(steps=100, seconds=10, elapsed=3)  # as resumed after three seconds
-    assert budget.progress(0) == 0.3
-    assert budget.progress(80) == 0.8
-    clock.now += 6
-    assert budget.progress(80) == 0.9
-
-
-def test_no_budget_never_ends() -> None:
-    assert Budget().progress(10**12) == 0
 
 
 def test_seconds_end_a_run(clock: Clock) -> None:

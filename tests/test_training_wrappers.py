@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,6 +17,8 @@ from n2n.training import (
     averaged_model,
     checkpointed,
     guarded,
+    recovered,
+    taught,
     validated,
 )
 from tests.tiny import one_thread, random_picture  # noqa: F401  a fixture
@@ -64,6 +67,90 @@ def test_a_lost_run_is_stopped(value: float) -> None:
 
 def test_a_healthy_run_passes_the_guard() -> None:
     assert [step.index for step in guarded(ready_made(50))] == list(range(50))
+    assert len(list(guarded(ready_made(50), line(6e4)))) == 50
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -7e4])  # half precision ends at 65504
+def test_weights_that_are_lost_stop_a_run_whose_loss_is_fine(value: float) -> None:
+    model = line()
+    steps = guarded(ready_made(20), model, every=4)
+    assert [step.index for step in itertools.islice(steps, 6)] == list(range(6))
+    nn.init.constant_(model.weight, value)
+    assert [step.index for step in itertools.islice(steps, 2)] == [6, 7]
+    with pytest.raises(Diverged, match=r"^the weights after step 8 are no usable.*0\.1\)$"):
+        next(steps)
+
+
+def test_the_guard_looks_once_more_at_the_end() -> None:
+    model = line()
+    steps = guarded(ready_made(7), model, every=100)
+    list(itertools.islice(steps, 7))
+    nn.init.constant_(model.weight, math.nan)
+    with pytest.raises(Diverged, match="after step 6"):
+        next(steps)
+
+
+# ---- what a lost run keeps ----
+
+
+def scored(scores: dict[int, float]) -> Iterator[Step]:
+    for step in ready_made(10):
+        found = Validation(0.1, scores[step.index]) if step.index in scores else None
+        yield replace(step, validation=found)
+
+
+@pytest.mark.parametrize(
+    ("scores", "kept"),
+    [
+        ({}, 0),  # as it was at first
+        ({2: 20.0, 4: 25.0}, 5),
+        ({2: 20.0, 4: 25.0, 6: 24.5}, 7),  # within a dB of the best
+        ({2: 20.0, 4: 25.0, 6: 3.0}, 5),  # it was being lost already
+    ],
+)
+def test_a_lost_run_goes_back_to_its_last_good_average(scores: dict[int, float], kept: int) -> None:
+    model = line()
+    average = averaged_model(model, 0.0)
+
+    def failing() -> Iterator[Step]:
+        for step in scored(scores):
+            nn.init.constant_(model.weight, step.index + 1)
+            average.update_parameters(model)
+            yield step
+        nn.init.constant_(model.weight, math.nan)
+        average.update_parameters(model)
+        raise Diverged("lost")
+
+    with pytest.raises(Diverged):
+        list(recovered(failing(), average, model))
+    assert float(average.module.weight.detach()) == kept
+
+
+def test_so_does_one_that_is_stopped_before_anyone_noticed() -> None:
+    model = line()
+    average = averaged_model(model, 0.0)
+    steps = recovered(scored({2: 20.0}), average, model)
+    list(itertools.islice(steps, 5))
+    for broken in (model, average.module):
+        nn.init.constant_(broken.weight, math.nan)
+    steps.close()
+    assert float(average.module.weight.detach()) == 0
+
+
+# ---- distilling ----
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_teacher_sees_what_the_student_sees(dtype: torch.dtype) -> None:
+    source = random_picture(2, 1, 4, 4)
+    autocast = torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16)
+    batches = taught(itertools.repeat((source, -source)), line(3.0), autocast)
+    for seen, target in itertools.islice(batches, 2):
+        assert seen is source
+        expected = (3 * source.to(dtype)).float()
+        assert torch.equal(target, expected)
+        assert not target.is_inference()
+        assert not target.requires_grad
 
 
 def test_validation_comes_first_and_then_by_time(clock: Clock) -> None:
@@ -73,6 +160,30 @@ def test_validation_comes_first_and_then_by_time(clock: Clock) -> None:
         validations.append(step.validation.psnr_db if step.validation else None)
         clock.now += 4
     assert validations == [30, None, None, 31, None, None, 32]
+
+
+def test_validation_takes_a_small_share_of_the_time(clock: Clock) -> None:
+    """A step takes 0.1 s and a look 3 s: at most 15 of 100 seconds go into looks."""
+
+    def look() -> Validation:
+        clock.now += 3
+        return Validation(0.1, 30)
+
+    begun, looks = clock.now, 0
+    for step in validated(ready_made(2000), look, every_seconds=0.5):
+        looks += step.validation is not None
+        clock.now += 0.1
+    assert 0.13 < 3 * looks / (clock.now - begun) < 0.16
+
+
+def test_a_long_run_is_validated_more_rarely(clock: Clock) -> None:
+    looks = []
+    for step in validated(ready_made(10_000), lambda: Validation(0.1, 30), every_seconds=1):
+        looks += [clock.now] if step.validation else []
+        clock.now += 1
+    gaps = [after - before for before, after in itertools.pairwise(looks)]
+    assert gaps[:400] == [1] * 400
+    assert gaps[-1] == pytest.approx(10_000 / 500, rel=0.1)
 
 
 # Saves are (next step) numbers: what a resumed run begins with.

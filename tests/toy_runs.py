@@ -3,7 +3,7 @@
 import pytest
 from torch import nn
 
-from n2n import training
+from n2n import live, runs, schedules, training
 from n2n.runs import Run, TrainConfig
 from tests.tiny import CPU, photo
 
@@ -34,9 +34,13 @@ class Clock:
     def monotonic(self) -> float:
         return self.now
 
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
 
 @pytest.fixture(name="clock")
 def told_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(training, "time", clock)
+    for module in (live, runs, schedules, training):
+        monkeypatch.setattr(module, "time", clock)
     return clock

@@ -13,19 +13,27 @@ from torch import Tensor
 
 from n2n.losses import LOSSES
 from n2n.noise import NOISES, LevelRange, Noise
-from n2n.noise.gaussian import Gaussian
-from n2n.noise.impulse import MissingPixels, SaltAndPepper
+from n2n.noise.gaussian import CorrelatedGaussian, Gaussian
+from n2n.noise.impulse import MissingPixels, RandomImpulse, SaltAndPepper
 from n2n.noise.photon import Poisson, PoissonGaussian
 from n2n.noise.sampling import PointSampling
+from n2n.noise.speckle import Speckle
+from n2n.noise.text import TextOverlay
+from n2n.noise.uniform import Uniform
 from n2n.randomness import keyed_rng
 from tests.tiny import one_thread, random_picture, refused, z_score  # noqa: F401  a fixture
 
 EXAMPLES: dict[str, Noise] = {
     "gaussian": Gaussian(25),
+    "correlated-gaussian": CorrelatedGaussian(25, 1.5),
+    "uniform": Uniform(40),
+    "speckle": Speckle(0.25),
     "poisson": Poisson(30),
     "poisson-gaussian": PoissonGaussian(0.02, 0.001),
     "salt-and-pepper": SaltAndPepper(0.2),
+    "random-impulse": RandomImpulse(0.2),
     "missing-pixels": MissingPixels(0.3),
+    "text": TextOverlay(0.2),
     "point-sampling": PointSampling(4),
 }
 
@@ -38,26 +46,41 @@ def blocks(statistic: Callable[..., np.ndarray]) -> Callable[[Tensor], Tensor]:
 # E[y | x] and Var[y | x], from each noise's definition.
 MEAN: dict[str, Callable[[Tensor], Tensor]] = {
     "gaussian": lambda x: x,
+    "correlated-gaussian": lambda x: x,
+    "uniform": lambda x: x,
+    "speckle": lambda x: x,
     "poisson": lambda x: x,
     "poisson-gaussian": lambda x: x,
     "salt-and-pepper": lambda x: 0.8 * x + 0.1,
+    "random-impulse": lambda x: 0.8 * x + 0.1,
     "missing-pixels": lambda x: 0.7 * x,
+    "text": lambda x: 0.8 * x + 0.1,
     "point-sampling": blocks(np.mean),
 }
 VARIANCE: dict[str, Callable[[Tensor], Tensor]] = {
     "gaussian": lambda x: torch.full_like(x, (25 / 255) ** 2),
+    "correlated-gaussian": lambda x: torch.full_like(x, (25 / 255) ** 2),
+    "uniform": lambda x: torch.full_like(x, (40 / 255) ** 2 / 3),
+    "speckle": lambda x: 0.25**2 * x**2,
     "poisson": lambda x: x / 30,
     "poisson-gaussian": lambda x: 0.02 * x + 0.001,
     "salt-and-pepper": lambda x: 0.8 * x**2 + 0.1 - (0.8 * x + 0.1) ** 2,
+    "random-impulse": lambda x: 0.8 * x**2 + 0.2 / 3 - (0.8 * x + 0.1) ** 2,
     "missing-pixels": lambda x: 0.7 * 0.3 * x**2,
+    "text": lambda x: 0.8 * x**2 + 0.2 / 3 - (0.8 * x + 0.1) ** 2,
     "point-sampling": blocks(np.var),
 }
 every_noise = pytest.mark.parametrize(("name", "noise"), EXAMPLES.items(), ids=EXAMPLES)
 
 
-def near_white(size: int = 256) -> Tensor:
-    """(1, 3, size, size) with texture, so close to white that clipping would show."""
-    return 0.9 + 0.1 * random_picture(1, 3, size, size)
+def near_white(size: int = 48, images: int = 1) -> Tensor:
+    """(images, 3, size, size) with texture, so close to white that clipping would show."""
+    return 0.9 + 0.1 * random_picture(images, 3, size, size)
+
+
+def per_image(error: Tensor) -> Tensor:
+    """Means of the images of a batch: independent, however the pixels of one may hang together."""
+    return error.double().flatten(1).mean(1)
 
 
 def test_every_noise_has_an_example() -> None:
@@ -68,23 +91,26 @@ def test_every_noise_has_an_example() -> None:
 
 @every_noise
 def test_mean(name: str, noise: Noise) -> None:
-    clean = near_white()
+    clean = near_white(images=128)
     error = noise(clean, keyed_rng(0)) - MEAN[name](clean)
-    # One channel: impulses and point sampling treat the channels of a pixel alike.
-    assert abs(z_score(error[:, 0])) < 4
+    assert abs(z_score(per_image(error))) < 4
 
 
 @every_noise
 def test_variance(name: str, noise: Noise) -> None:
-    clean = near_white()
+    clean = near_white(images=128)
     error = noise(clean, keyed_rng(1)) - MEAN[name](clean)
-    assert abs(z_score(error[:, 0].square() - VARIANCE[name](clean)[:, 0])) < 4
+    assert abs(z_score(per_image(error.square() - VARIANCE[name](clean)))) < 4
 
 
-@pytest.mark.parametrize("noise", [Gaussian(25), Poisson(30), PoissonGaussian(0.02, 0.001)])
-def test_the_mean_test_would_see_clipping(noise: Noise) -> None:
-    clean = near_white()
-    assert z_score(noise(clean, keyed_rng(0)).clamp(0, 1) - clean) < -40
+UNBOUNDED = [name for name in EXAMPLES if EXAMPLES[name].zero_mean and name != "point-sampling"]
+
+
+@pytest.mark.parametrize("name", UNBOUNDED)
+def test_the_mean_test_would_see_clipping(name: str) -> None:
+    clean = near_white(images=128)
+    clipped = EXAMPLES[name](clean, keyed_rng(0)).clamp(0, 1)
+    assert z_score(per_image(clipped - clean)) < -40
 
 
 @every_noise
@@ -104,13 +130,14 @@ def test_reference(name: str, noise: Noise) -> None:
 
 @every_noise
 def test_the_loss_fits_the_noise(name: str, noise: Noise) -> None:
-    """L2 for the mean; L1 where the mean moves but the median of many draws stays."""
+    """L2 for the mean; where that moves, L1 or L0 for the median or mode of many draws."""
     assert noise.loss in LOSSES
     assert (noise.loss == "l2") == noise.zero_mean
-    if noise.loss == "l1":
+    if not noise.zero_mean:
         clean = near_white(16)
         draws = torch.stack([noise(clean, keyed_rng(i)) for i in range(201)])
-        torch.testing.assert_close(draws.median(0).values, clean)
+        statistic = {"l1": torch.median, "l0": torch.mode}[noise.loss]
+        torch.testing.assert_close(statistic(draws, 0).values, clean)
 
 
 @every_noise
@@ -131,9 +158,26 @@ def test_the_clean_picture_is_left_alone(name: str, noise: Noise) -> None:
 
 @every_noise
 def test_two_views_are_uncorrelated(name: str, noise: Noise) -> None:
-    clean = near_white()
+    clean = near_white(images=128)
     one, two = (noise(clean, keyed_rng(0, view)) - MEAN[name](clean) for view in range(2))
-    assert abs(z_score((one * two)[:, 0])) < 4
+    assert abs(z_score(per_image(one * two))) < 4
+
+
+@every_noise
+def test_images_of_a_batch_are_uncorrelated(name: str, noise: Noise) -> None:
+    clean = near_white(images=128)
+    error = noise(clean, keyed_rng(0)) - MEAN[name](clean)
+    one, two = error.chunk(2)
+    assert abs(z_score(per_image(one * two))) < 4
+
+
+@every_noise
+def test_a_grey_picture_gets_grey_noise(name: str, noise: Noise) -> None:
+    """One channel, any size, any precision, as the network is given it."""
+    clean = random_picture(2, 1, 37, 31)
+    draw = noise(clean.double(), keyed_rng(0))
+    assert draw.shape == noise.reference(clean).shape
+    assert draw.dtype == torch.float64
 
 
 @every_noise
@@ -174,11 +218,22 @@ def test_levels_outside_the_range_are_refused(name: str, noise: Noise, wrong: st
 
 RANGES = {
     "gaussian": (0.0, 55.0),
+    "correlated-gaussian": (0.0, 55.0),
+    "uniform": (0.0, 55.0),
+    "speckle": (0.0, 0.5),
     "poisson": (4.0, 64.0),
     "poisson-gaussian": (0.0, 0.0625),
     "salt-and-pepper": (0.0, 0.5),
+    "random-impulse": (0.0, 0.5),
     "missing-pixels": (0.125, 0.5),
+    "text": (0.125, 0.5),
 }
+
+
+def test_ranges_are_for_levels_that_may_differ_within_a_batch() -> None:
+    assert RANGES.keys() == {name for name in NOISES if NOISES[name].per_image}
+    with refused("Point sampling takes one level, not a range, got 2-4"):
+        LevelRange(PointSampling, 2, 4)
 
 
 @pytest.mark.parametrize(("name", "levels"), RANGES.items(), ids=RANGES)
@@ -222,70 +277,3 @@ def test_a_wrong_range_is_refused() -> None:
     for low, high in [(-1, 10), (0, 256), (math.nan, 10)]:
         with refused("must lie between 0 and 255"):
             LevelRange(Gaussian, low, high)
-
-
-# ---- what is peculiar to one noise ----
-
-
-@pytest.mark.parametrize("noise", [Gaussian(0), PoissonGaussian(0, 0), SaltAndPepper(0)])
-def test_no_noise_is_the_identity(noise: Noise) -> None:
-    clean = near_white(16)
-    assert torch.equal(noise(clean, keyed_rng(0)), clean)
-
-
-def test_poisson_counts_photons() -> None:
-    photons = Poisson(7)(near_white(64), keyed_rng(0)) * 7
-    torch.testing.assert_close(photons, photons.round())
-
-
-@pytest.mark.parametrize("noise", [SaltAndPepper(0.2), MissingPixels(0.2)])
-def test_impulses_hit_the_stated_share_of_pixels(noise: Noise) -> None:
-    clean = torch.full((2, 3, 128, 128), 0.5)
-    noisy = noise(clean, keyed_rng(0))
-    assert torch.equal(noisy, noisy[:, :1].expand_as(noisy))  # all channels share their fate
-    shares = {0.0: 0.1, 1.0: 0.1} if isinstance(noise, SaltAndPepper) else {0.0: 0.2, 1.0: 0.0}
-    for value, share in shares.items():
-        hits, pixels = int((noisy[:, 0] == value).sum()), noisy[:, 0].numel()
-        assert abs(hits - share * pixels) <= 4 * math.sqrt(pixels * share * (1 - share))
-    assert set(noisy.unique().tolist()) <= {0.0, 0.5, 1.0}
-
-
-def test_impulses_at_certainty() -> None:
-    clean = torch.full((1, 3, 32, 32), 0.5)
-    assert not MissingPixels(1)(clean, keyed_rng(0)).any()
-    assert set(SaltAndPepper(1)(clean, keyed_rng(0)).unique().tolist()) == {0.0, 1.0}
-
-
-def test_point_sampling_against_a_slow_loop() -> None:
-    """A picture whose pixels all differ tells which pixel of each block was taken."""
-    k, clean = 3, torch.arange(2 * 3 * 10 * 14).float().reshape(2, 3, 10, 14)
-    draw, reference = PointSampling(k)(clean, keyed_rng(0)), PointSampling(k).reference(clean)
-    assert draw.shape == reference.shape == (2, 3, 3, 4)  # the ragged border is cut off
-    for image in range(2):
-        for row in range(3):
-            for column in range(4):
-                y, x = row * k, column * k
-                block = clean[image, :, y : y + k, x : x + k].flatten(1)
-                assert torch.equal(reference[image, :, row, column], block.mean(1))
-                taken = draw[image, :, row, column]
-                # The channels of one and the same pixel.
-                assert any(torch.equal(taken, pixel) for pixel in block.unbind(1))
-
-
-def test_point_sampling_takes_each_pixel_as_often() -> None:
-    codes = torch.arange(16.0).reshape(1, 1, 4, 4).repeat(1, 1, 64, 64)
-    counts = PointSampling(4)(codes, keyed_rng(0)).long().flatten().bincount(minlength=16)
-    expected = 64 * 64 / 16
-    chi_squared = float(((counts - expected) ** 2 / expected).sum())
-    assert chi_squared < 15 + 4 * math.sqrt(2 * 15)  # 15 degrees of freedom
-
-
-def test_point_sampling_needs_a_whole_block() -> None:
-    with refused("31×37 px has no whole block of 40×40 px; choose a smaller K"):
-        PointSampling(40).reference(torch.zeros(1, 3, 37, 31))
-
-
-def test_point_sampling_takes_whole_numbers_alone() -> None:
-    assert type(PointSampling(10.0).block_px) is int
-    with refused("whole number"):
-        PointSampling(2.5)

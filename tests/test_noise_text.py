@@ -3,10 +3,12 @@
 import pytest
 
 from n2n.noise import NOISES, LevelRange, Noise, create_noise, parse
-from n2n.noise.gaussian import Gaussian
+from n2n.noise.gaussian import CorrelatedGaussian, Gaussian
 from n2n.noise.impulse import MissingPixels, SaltAndPepper
 from n2n.noise.photon import Poisson, PoissonGaussian
 from n2n.noise.sampling import PointSampling
+from n2n.noise.speckle import Speckle
+from n2n.noise.text import TextOverlay
 from tests.tiny import one_thread, refused  # noqa: F401  a fixture
 
 # ---- the text form ----
@@ -27,6 +29,10 @@ TEXTS: dict[str, Noise | LevelRange] = {
     "salt-and-pepper:0.5": SaltAndPepper(0.5),
     "missing-pixels:0.1-0.4": LevelRange(MissingPixels, 0.1, 0.4),
     "point-sampling:10": PointSampling(10),
+    "correlated-gaussian:25,2": CorrelatedGaussian(25, 2),
+    "correlated-gaussian:0-55": LevelRange(CorrelatedGaussian, 0, 55),
+    "speckle:0.1-0.4": LevelRange(Speckle, 0.1, 0.4),
+    "text:0.25": TextOverlay(0.25),
 }
 
 
@@ -42,7 +48,8 @@ def test_parse_knows_every_noise(name: str) -> None:
 
 WRONG_TEXTS = {
     "": "unknown noise",
-    "speckle:3": "unknown noise 'speckle'; choose one of gaussian, ",
+    "sparkle:3": "unknown noise 'sparkle'; choose one of gaussian, ",
+    "text:0.6": "must lie between 0 and 0.5, got 0.6",
     "gaussian:loud": "'gaussian:loud' is not a noise; write name:level",
     "gaussian:5-": "is not a noise",
     "gaussian:5-x": "is not a noise",
@@ -57,7 +64,7 @@ WRONG_TEXTS = {
     "gaussian:5,6": "gaussian takes 1 number",
     "poisson-gaussian:1,1,1": "takes 2 number",
     "point-sampling:2.5": "whole number of pixels, got 2.5",
-    "point-sampling:2-4": "takes one level, not a range",
+    "point-sampling:2-4": "takes one level, not a range, got 2-4",
 }
 
 

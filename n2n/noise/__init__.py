@@ -12,19 +12,27 @@ import torch
 from torch import Tensor
 
 from n2n.noise.base import Noise, Parameter
-from n2n.noise.gaussian import Gaussian
-from n2n.noise.impulse import MissingPixels, SaltAndPepper
+from n2n.noise.gaussian import CorrelatedGaussian, Gaussian
+from n2n.noise.impulse import MissingPixels, RandomImpulse, SaltAndPepper
 from n2n.noise.photon import Poisson, PoissonGaussian
 from n2n.noise.sampling import PointSampling
+from n2n.noise.speckle import Speckle
+from n2n.noise.text import TextOverlay
+from n2n.noise.uniform import Uniform
 
 __all__ = ["NOISES", "LevelRange", "Noise", "Parameter", "create_noise", "parse"]
 
 NOISES: dict[str, type[Noise]] = {
     "gaussian": Gaussian,
+    "correlated-gaussian": CorrelatedGaussian,
+    "uniform": Uniform,
+    "speckle": Speckle,
     "poisson": Poisson,
     "poisson-gaussian": PoissonGaussian,
     "salt-and-pepper": SaltAndPepper,
+    "random-impulse": RandomImpulse,
     "missing-pixels": MissingPixels,
+    "text": TextOverlay,
     "point-sampling": PointSampling,
 }
 
@@ -43,6 +51,10 @@ class LevelRange:
 
     def __post_init__(self) -> None:
         """Both ends must be levels of the family, in order."""
+        if not self.family.per_image:
+            raise ValueError(
+                f"{self.family.title} takes one level, not a range, got {self.low:g}-{self.high:g}"
+            )
         self.family(self.low)  # type: ignore[call-arg]
         self.family(self.high)  # type: ignore[call-arg]
         if self.low > self.high:
@@ -80,10 +92,6 @@ def parse(text: str) -> Noise | LevelRange:
     name, _, levels = text.strip().partition(":")
     ends = RANGE.fullmatch(levels)
     if name in NOISES and ends:
-        if not issubclass(
-            NOISES[name], Gaussian | Poisson | PoissonGaussian | SaltAndPepper | MissingPixels
-        ):
-            raise ValueError(f"{name} takes one level, not a range, got {levels!r}")
         return LevelRange(NOISES[name], float(ends[1]), float(ends[2]))
     return create_noise(name, *(_number(level, text) for level in levels.split(",") if levels))
 

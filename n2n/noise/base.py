@@ -37,7 +37,7 @@ class Parameter:
 class Noise(Protocol):
     """A frozen corruption of clean pictures (B, C, H, W) in [0, 1]; nothing is ever clipped.
 
-    The first of `parameters` is the level; it may be a tensor (B, 1, 1, 1), one per image.
+    The first of `parameters` is the level; where `per_image` it may be a tensor (B, 1, 1, 1).
     `loss` names the loss whose minimiser over noisy targets is the reference.
     """
 
@@ -45,6 +45,7 @@ class Noise(Protocol):
     title: ClassVar[str]
     loss: ClassVar[str]
     zero_mean: ClassVar[bool]
+    per_image: ClassVar[bool]
 
     def reference(self, clean: Tensor) -> Tensor:
         """What a perfect denoiser would return; PSNR is measured against it."""
@@ -59,6 +60,7 @@ class Checked:
     """Checks every parameter of a frozen noise when it is built."""
 
     parameters: ClassVar[tuple[Parameter, ...]]
+    per_image: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Refuse values outside the stated ranges, NaN included."""
@@ -71,9 +73,11 @@ def randn_like(clean: Tensor, rng: torch.Generator) -> Tensor:
     return torch.randn(clean.shape, generator=rng, device=clean.device, dtype=clean.dtype)
 
 
+def rand_like(clean: Tensor, rng: torch.Generator) -> Tensor:
+    """Uniform numbers in [0, 1) from `rng`; `torch.rand_like` takes no generator."""
+    return torch.rand(clean.shape, generator=rng, device=clean.device, dtype=clean.dtype)
+
+
 def rand_pixels(clean: Tensor, rng: torch.Generator) -> Tensor:
     """Uniform numbers (B, 1, H, W), one per pixel: all channels of a pixel share their fate."""
-    batch, _, height, width = clean.shape
-    return torch.rand(
-        (batch, 1, height, width), generator=rng, device=clean.device, dtype=clean.dtype
-    )
+    return rand_like(clean[:, :1], rng)

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from n2n.noise.base import Checked, Parameter, rand_pixels
+from n2n.noise.base import Checked, Parameter, rand_like, rand_pixels
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,42 @@ class SaltAndPepper(Checked):
         pepper = fate < self.probability / 2
         salt = (fate >= self.probability / 2) & (fate < self.probability)
         return clean.masked_fill(pepper, 0.0).masked_fill(salt, 1.0)
+
+
+@dataclass(frozen=True)
+class RandomImpulse(Checked):
+    """A pixel turns into a random colour, uniform in [0, 1]³, with probability p; else it stays x.
+
+    Not zero-mean: E[y | x] = x + p·(1/2 - x). Its mode is x at any p < 1: train with L0, which
+    finds it where L1 would drift to grey (Lehtinen et al. 2018, section 3.2).
+    """
+
+    probability: float | Tensor = 0.3
+
+    title: ClassVar[str] = "Random colours (impulses)"
+    loss: ClassVar[str] = "l0"
+    zero_mean: ClassVar[bool] = False
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        Parameter(
+            name="probability",
+            label="share of pixels hit",
+            low=0,
+            high=1,
+            default=0.3,
+            slider=(0, 0.95),
+            step=0.01,
+            meaning="0.05: confetti · 0.3: a third is lost · 0.7: most of it is",
+        ),
+    )
+
+    def reference(self, clean: Tensor) -> Tensor:
+        """The clean picture itself."""
+        return clean
+
+    def __call__(self, clean: Tensor, rng: torch.Generator) -> Tensor:
+        """One draw: the same pixels in all channels, each with a colour of its own."""
+        hit = rand_pixels(clean, rng) < self.probability
+        return torch.where(hit, rand_like(clean, rng), clean)
 
 
 @dataclass(frozen=True)

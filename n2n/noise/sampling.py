@@ -22,6 +22,7 @@ class PointSampling(Checked):
     title: ClassVar[str] = "Point sampling"
     loss: ClassVar[str] = "l2"
     zero_mean: ClassVar[bool] = True
+    per_image: ClassVar[bool] = False  # all images of a batch have the same size
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter(
             name="block_px",

@@ -27,7 +27,9 @@ PRESETS = {
     "Phone at night": ("poisson-gaussian", 0.05, 0.001),
     "Old scan": ("gaussian", 15.0),
     "Few photons": ("poisson", 8.0),
+    "Film grain": ("correlated-gaussian", 25.0, 1.0),
     "Missing pixels": ("missing-pixels", 0.3),
+    "Text over it": ("text", 0.15),
 }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from n2n import images, shipped
+from n2n.cli import course_model
 from n2n.cli.common import DONE, add_device_arguments, say
 from n2n.data import photo_files, samples
 from n2n.denoiser import Denoiser, load
@@ -63,11 +64,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--markdown", action="store_true", help="print one table, as the README has"
     )
+    course_model.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object per row")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a row for each model and noise."""
+    """Print a row for each model and noise, or score a course's Model."""
+    if arguments.course_model is not None:
+        return course_model.run(arguments)
+    return _photos(arguments)
+
+
+def _photos(arguments: argparse.Namespace) -> int:
     if arguments.card and arguments.limit is not None:
         raise ValueError("a card records whole data sets: leave out --limit")
     data_set, pictures = _pictures(arguments.folder, arguments.limit)

@@ -69,7 +69,7 @@ class CorrelatedGaussian(Checked):
             default=1,
             slider=(0, 4),
             step=0.1,
-            meaning="0: white · 1: film, or a photo made smaller · 3: clouds",
+            meaning="0: white · 1: film, or a photo made larger · 3: clouds",
         ),
     )
 

@@ -57,6 +57,7 @@ def running_app(folder: Path, **settings: str) -> Iterator[Server]:
         "GRADIO_SERVER_NAME": "127.0.0.1",
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_TEMP_DIR": str(uploads),
+        "N2N_RUNS_FOLDER": str(folder / "runs"),
         **settings,
     }
     with log.open("wb") as output:

@@ -5,6 +5,7 @@ unmarked {"path": "/any/file.png"} on as it came.
 """
 
 import functools
+import importlib.util
 import inspect
 from collections.abc import Callable, Iterator
 from html import escape
@@ -12,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.data_classes import ImageData
+from gradio.data_classes import FileData, ImageData, ListFiles
 from gradio.utils import get_upload_folder
+
+from n2n.ui.limits import is_zero_gpu
 
 # Events that use a visitor's state: nobody else's business, and nothing that flashes.
 PRIVATE: dict[str, Any] = {
@@ -26,6 +29,8 @@ LATEST: dict[str, Any] = {**PRIVATE, "trigger_mode": "always_last"}
 # own, where whoever waits hears so and may stop. Programs have a door apart from the page's.
 NETWORK: dict[str, Any] = {"concurrency_id": "network", "concurrency_limit": 8}
 NETWORK_API: dict[str, Any] = {"concurrency_id": "network-api", "concurrency_limit": 4}
+# A tick must not stand in the queue, where it would count against those that may wait.
+TICK: dict[str, Any] = {**PRIVATE, "queue": False}
 
 
 def checked_path(path: str | None) -> Path:
@@ -68,9 +73,31 @@ class Upload(gr.Image):
             raise gr.Error(str(error), print_exception=False) from error
 
 
+class Uploads(gr.File):
+    """An input for several files that hands on their paths, checked and unopened."""
+
+    is_template = True
+
+    def preprocess(self, payload: ListFiles | FileData | None) -> list[str]:
+        """The checked paths."""
+        files = [] if payload is None else [payload] if isinstance(payload, FileData) else payload
+        try:
+            return [str(checked_path(file.path)) for file in files]
+        except ValueError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+
 def upload(label: str, **options: Any) -> Upload:  # noqa: ANN401  gr.Image's own
     """An `Upload`."""
     return Upload(label=label, type="filepath", image_mode=None, format="png", **options)
+
+
+def on_gpu(fn: Callable[..., Any], seconds: float) -> Callable[..., Any]:
+    """Let a generator have the GPU that is lent by the call (ZeroGPU); elsewhere it stays as is."""
+    if not is_zero_gpu() or importlib.util.find_spec("spaces") is None:
+        return fn
+    lent: Callable[..., Any] = importlib.import_module("spaces").GPU(duration=seconds)(fn)
+    return lent
 
 
 def handler(fn: Callable[..., Any], quote: Callable[[str], str] = escape) -> Callable[..., Any]:

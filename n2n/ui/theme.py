@@ -58,11 +58,14 @@ CSS = """
 }
 """
 
+
 # A hidden download button gets its file from the server and is pressed once the page has it.
-PRESS_DOWNLOAD = """() => setTimeout(() => {
-  const file = document.querySelector("#download-file");
+def press_download(element: str) -> str:
+    """Script that presses the hidden button with this id."""
+    return f"""() => setTimeout(() => {{
+  const file = document.querySelector("#{element}");
   (file.matches("a, button") ? file : file.querySelector("a, button")).click();
-}, 300)"""
+}}, 300)"""
 
 
 def theme() -> gr.themes.Base:

@@ -1,14 +1,14 @@
 """Visitors' pictures are bounded in bytes and in time; limits come from the environment."""
 
-import threading
 import time
 from dataclasses import fields
 
 import numpy as np
 import pytest
 
-from n2n.ui.handlers import store
+from n2n.ui.handlers import shelf
 from n2n.ui.handlers.pictures import Picture
+from n2n.ui.handlers.shelf import swept
 from n2n.ui.handlers.store import Scene, Store
 from n2n.ui.limits import Limits
 
@@ -62,11 +62,11 @@ def test_a_scene_goes_when_it_was_not_used() -> None:
 
 
 def test_a_scene_that_nobody_asks_for_goes_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "SWEEP_EVERY_S", 0.01)
+    monkeypatch.setattr(shelf, "SWEEP_EVERY_S", 0.01)
     clock = Clock()
     kept = Store(max_bytes=2**30, seconds=900, clock=clock)
     kept.put("a", scene())
-    threading.Thread(target=store.sweep, args=(kept,), daemon=True).start()
+    swept(kept)
     time.sleep(0.1)
     assert kept.bytes() > 0
     clock.now = 901

@@ -10,7 +10,7 @@ from html import escape
 from n2n import images
 from n2n.denoiser import Denoised
 from n2n.noise import NOISES, Noise, Parameter, create_noise
-from n2n.ui.handlers import models, network, numbers, pictures
+from n2n.ui.handlers import models, network, numbers, pictures, words
 from n2n.ui.handlers.network import Progress
 from n2n.ui.handlers.pictures import Picture, Pixels
 from n2n.ui.handlers.quality import Quality, quality
@@ -137,7 +137,9 @@ def denoise_if_quick(visitor: str, model: str | None, look: Look) -> Iterator[Up
     expected = None if model is None else models.milliseconds(model, scene.megapixels)
     unknown = expected is None and scene.megapixels > LARGE_MEGAPIXELS
     if model is None or models.is_slow(model) or unknown or (expected or 0) > QUICK_MS:
-        yield Update(status=_offer(model, expected), button=_button(scene), waits=model is not None)
+        yield Update(
+            status=words.offer(model, expected), button=_button(scene), waits=model is not None
+        )
     else:
         yield from denoise(visitor, model, look)
 
@@ -155,7 +157,7 @@ def denoise(visitor: str, model: str | None, look: Look) -> Iterator[Update]:
             yield Update(status="", busy=False)
             return
         if isinstance(event, Progress):
-            yield Update(status=_waiting(model, scene, event), busy=True)
+            yield Update(status=words.waiting(model, scene.megapixels, event), busy=True)
         else:
             scene = replace(scene, result=event.value)
             store().update(visitor, scene)
@@ -278,25 +280,3 @@ def _is_large(scene: Scene) -> bool:
 
 def _button(scene: Scene) -> str:
     return AGAIN if scene.was_denoised else START
-
-
-def _offer(model: str | None, expected_ms: float | None) -> str:
-    if model is None:
-        return "There are no models here: the folder of weights is empty."
-    if expected_ms is None:
-        return f"Press Denoise to run {model}."
-    return f"Press Denoise to run {model}: about {models.duration(expected_ms / 1000)} here."
-
-
-def _waiting(model: str, scene: Scene, event: Progress) -> str:
-    part = event.part
-    if part is None:
-        return "Waiting for a turn: another picture is being denoised."
-    if part == 1:
-        return "Measuring the result."
-    if part > 0.02:
-        left = models.duration(event.seconds_left())
-        return f"Denoising with {model}: {100 * part:.0f} %, about {left} left."
-    expected = models.milliseconds(model, scene.megapixels)
-    about = "" if expected is None else f", about {models.duration(expected / 1000)}"
-    return f"Denoising {scene.megapixels:.3g} MP with {model}{about}."

@@ -1,11 +1,11 @@
 """What the page says of the shipped models: from their cards and from this machine's own clock."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from n2n import shipped
-from n2n.ui.handlers import network
+from n2n.ui.handlers import network, own
 from n2n.ui.handlers.pictures import Pixels
 from n2n.ui.limits import limits
 
@@ -13,22 +13,23 @@ SLOW_KMACS = 1000  # thousand multiply-adds a pixel: 1 TFLOP and more for half a
 USUAL_TEST = "CBSD68 gaussian:25"
 
 
-def menu() -> list[tuple[str, str]]:
-    """(text, name) of each shipped model."""
-    return [(text(name), name) for name in shipped.names()]
+def menu(runs: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """(text, name) of each shipped model, and of the models that these runs have left."""
+    mine = [own.name(run) for run in runs if own.is_there(run)]
+    return [(text(name), name) for name in [*shipped.names(), *mine]]
 
 
 def text(name: str) -> str:
     """One line: what it is for, size, PSNR and speed, as far as they are known."""
-    card = shipped.card(name)
+    card = own.card(name)
     parts = [card.get("purpose"), file_size(name), usual_psnr(card), _work(name), _speed(name)]
     known = ", ".join(part for part in parts if part)
-    return f"{name}: {known}" if known else name
+    return f"{own.title(name)}: {known}" if known else own.title(name)
 
 
 def is_slow(name: str) -> bool:
     """Whether it never runs unasked. A model that has no card counts as quick."""
-    return number(shipped.card(name).get("kmacs_per_pixel"), 0) > SLOW_KMACS
+    return number(own.card(name).get("kmacs_per_pixel"), 0) > SLOW_KMACS
 
 
 def check_size(name: str, noisy: Pixels) -> None:
@@ -41,7 +42,7 @@ def check_size(name: str, noisy: Pixels) -> None:
     megapixels, most = height * width / 1e6, limits().seed_megapixels
     if is_slow(name) and megapixels > most:
         raise ValueError(
-            f"{name} is for pictures up to {most:g} megapixels here, this one has "
+            f"{own.title(name)} is for pictures up to {most:g} megapixels here, this one has "
             f"{megapixels:.3g}; choose another model or a smaller picture"
         )
 
@@ -56,7 +57,7 @@ def milliseconds(name: str, megapixels: float) -> float | None:
     measured = network.milliseconds(name, megapixels)
     if measured is not None:
         return measured
-    work = number(shipped.card(name).get("kmacs_per_pixel"))
+    work = number(own.card(name).get("kmacs_per_pixel"))
     for other in shipped.names():
         known = network.milliseconds(other, megapixels)
         others_work = number(shipped.card(other).get("kmacs_per_pixel"))
@@ -67,7 +68,8 @@ def milliseconds(name: str, megapixels: float) -> float | None:
 
 def file_size(name: str) -> str:
     """Such as "6.9 MB"."""
-    return f"{shipped.weights_path(name).stat().st_size / 1e6:.1f} MB"
+    path = own.weights(name) if own.is_own(name) else shipped.weights_path(name)
+    return f"{path.stat().st_size / 1e6:.1f} MB"
 
 
 def usual_psnr(card: Mapping[str, Any]) -> str | None:
@@ -83,13 +85,13 @@ def number(value: object, missing: float = math.nan) -> float:
 
 def _work(name: str) -> str | None:
     """Beside the first model."""
-    first = shipped.names()[0]
-    own, others = (number(shipped.card(one).get("kmacs_per_pixel")) for one in (name, first))
-    if name == first or not (own > 0 and others > 0):
+    first = next(iter(shipped.names()), name)
+    mine, others = (number(own.card(one).get("kmacs_per_pixel")) for one in (name, first))
+    if name == first or not (mine > 0 and others > 0):
         return None
-    if own < others:
-        return f"{others / own:.0f} times less work than {first}"
-    return f"{own / others:.0f} times the work of {first}"
+    if mine < others:
+        return f"{others / mine:.0f} times less work than {first}"
+    return f"{mine / others:.0f} times the work of {first}"
 
 
 def _speed(name: str) -> str | None:

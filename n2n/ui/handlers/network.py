@@ -13,9 +13,10 @@ from typing import Generic, TypeVar
 from torch import Tensor
 
 import n2n
-from n2n import noise_level, shipped
+from n2n import noise_level
 from n2n.denoiser import Denoised, Denoiser
 from n2n.noise_level import NoiseLevel
+from n2n.ui.handlers import own
 from n2n.ui.handlers.pictures import Pixels, as_tensor, middle
 
 TIMED_MEGAPIXELS = 0.1  # what a smaller picture takes says nothing of a larger one
@@ -91,6 +92,11 @@ def in_turn(job: Callable[[Tell], T]) -> Iterator[Progress | Finished[T]]:
         stop.set()
 
 
+def is_busy() -> bool:
+    """Whether a network has its turn now."""
+    return _turn.locked()
+
+
 def _until_finished(
     events: "queue.SimpleQueue[Progress | Finished[T] | BaseException]",
 ) -> Iterator[Progress | Finished[T]]:
@@ -114,11 +120,13 @@ def result_of(events: Iterator[Progress | Finished[T]]) -> T:
 
 
 def load(model: str) -> Denoiser:
-    """A shipped model, by its name alone: a visitor names no files.
+    """A shipped model by its name, or the model of a run by its id: a visitor names no files.
 
     Raises:
-        ValueError: it is not shipped.
+        ValueError: it is neither.
     """
+    if own.is_own(model):
+        return n2n.load(str(own.weights(model)))
     names = n2n.shipped_models()
     if not names:
         raise ValueError("this server has no models: its folder of weights is empty")
@@ -147,8 +155,9 @@ def level(model: str, noisy: Pixels, megapixels: float) -> NoiseLevel:
     says so. Call it `in_turn`.
     """
     denoiser = load(model)
-    if not str(shipped.card(model).get("training", {}).get("noise")).startswith("gaussian"):
-        doubt = f"{model} was not trained on Gaussian noise, so it cannot tell the noise level"
+    if not str(own.card(model).get("training", {}).get("noise")).startswith("gaussian"):
+        title = own.title(model)
+        doubt = f"{title} was not trained on Gaussian noise, so it cannot tell the noise level"
         return NoiseLevel(math.nan, math.nan, math.nan, math.nan, doubt)
     part = as_tensor(middle(noisy, megapixels))
 

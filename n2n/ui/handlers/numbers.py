@@ -4,6 +4,7 @@ import math
 from html import escape
 
 from n2n.noise_level import NoiseLevel
+from n2n.ui.handlers import own
 from n2n.ui.handlers.models import duration, level_megapixels
 from n2n.ui.handlers.quality import Quality
 from n2n.ui.handlers.store import Result, Scene
@@ -81,7 +82,7 @@ def _worth(scene: Scene, after: Quality | None) -> str:
 
 def _how(result: Result, megapixels: float) -> str:
     parts = [
-        result.model,
+        own.title(result.model),
         duration(result.milliseconds / 1000),
         f"{megapixels:.3g} MP",
         result.device,

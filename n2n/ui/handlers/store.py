@@ -1,9 +1,6 @@
 """The pictures of all visitors: bounded in bytes and in time, the oldest dropped first."""
 
-import threading
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -11,9 +8,8 @@ from n2n.noise import Noise
 from n2n.noise_level import NoiseLevel
 from n2n.ui.handlers.pictures import Picture, Pixels
 from n2n.ui.handlers.quality import Quality
+from n2n.ui.handlers.shelf import Shelf, swept
 from n2n.ui.limits import limits
-
-SWEEP_EVERY_S = 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,41 +58,10 @@ class Scene:
             yield self.result.estimate
 
 
-class Store:
-    """Scenes by visitor id. An id is a secret of one page; scenes are never shared."""
+class Store(Shelf[Scene]):
+    """Scenes by visitor id."""
 
-    def __init__(
-        self, max_bytes: float, seconds: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._max_bytes, self._seconds, self._clock = max_bytes, seconds, clock
-        self._scenes: OrderedDict[str, tuple[Scene, float]] = OrderedDict()  # oldest use first
-        self._lock = threading.Lock()
-
-    def get(self, visitor: str) -> Scene:
-        """The visitor's scene.
-
-        Raises:
-            ValueError: there is none, or it was dropped.
-        """
-        with self._lock:
-            self._drop_stale()
-            if visitor not in self._scenes:
-                raise ValueError(
-                    f"your picture is not kept here any more (after {self._seconds / 60:g} minutes "
-                    "without use, or when memory is short); add the picture again"
-                )
-            scene, _ = self._scenes[visitor]
-            self._keep(visitor, scene)
-            return scene
-
-    def put(self, visitor: str, scene: Scene) -> Scene:
-        """Keep a scene in place of the visitor's last one."""
-        with self._lock:
-            self._keep(visitor, scene)
-            self._drop_stale()
-            while len(self._scenes) > 1 and self.bytes() > self._max_bytes:
-                self._scenes.popitem(last=False)
-        return scene
+    what = "your picture is"
 
     def update(self, visitor: str, scene: Scene) -> bool:
         """Keep a scene unless its noisy picture was replaced meanwhile; say whether."""
@@ -107,49 +72,11 @@ class Store:
 
     def is_current(self, visitor: str, scene: Scene) -> bool:
         """Whether the visitor still works on this noisy picture. Asking counts as use of it."""
-        with self._lock:
-            kept, _ = self._scenes.get(visitor, (None, 0.0))
-            if kept is None or kept.noisy is not scene.noisy:
-                return False
-            self._keep(visitor, kept)
-            return True
-
-    def drop(self, visitor: str) -> None:
-        """Forget a visitor."""
-        with self._lock:
-            self._scenes.pop(visitor, None)
-
-    def drop_stale(self) -> None:
-        """Forget whoever was away too long."""
-        with self._lock:
-            self._drop_stale()
-
-    def bytes(self) -> int:
-        """Memory of all arrays; one that scenes share, as a sample photo, counts once."""
-        scenes = [scene for scene, _ in self._scenes.values()]
-        arrays = {id(array): array for scene in scenes for array in scene.arrays()}
-        return sum(array.nbytes for array in arrays.values())
-
-    def _keep(self, visitor: str, scene: Scene) -> None:
-        self._scenes[visitor] = scene, self._clock()
-        self._scenes.move_to_end(visitor)
-
-    def _drop_stale(self) -> None:
-        oldest = self._clock() - self._seconds
-        while self._scenes and next(iter(self._scenes.values()))[1] < oldest:
-            self._scenes.popitem(last=False)
+        kept = self.find(visitor)
+        return kept is not None and kept.noisy is scene.noisy
 
 
 @cache
 def store() -> Store:
-    """The store of this process; a thread sees to it that nothing stays longer than promised."""
-    kept = Store(limits().session_megabytes * 2**20, limits().session_minutes * 60)
-    threading.Thread(target=sweep, args=(kept,), daemon=True, name="sweep").start()
-    return kept
-
-
-def sweep(kept: Store) -> None:
-    """Drop what is stale, again and again; this never returns."""
-    while True:
-        time.sleep(SWEEP_EVERY_S)
-        kept.drop_stale()
+    """The store of this process."""
+    return swept(Store(limits().session_megabytes * 2**20, limits().session_minutes * 60))

@@ -10,7 +10,9 @@ import gradio as gr
 from n2n.ui.events import LATEST, NETWORK, PRIVATE, handler
 from n2n.ui.handlers import denoise, models
 from n2n.ui.handlers.denoise import ADD, PRESETS, START, Settings, Update
+from n2n.ui.handlers.photos import albums
 from n2n.ui.handlers.pictures import shrunk
+from n2n.ui.handlers.runs import own_runs
 from n2n.ui.handlers.store import store
 from n2n.ui.handlers.views import MAP_PX, VIEWS, Look, map_shape
 from n2n.ui.tabs import denoise_controls as controls
@@ -70,7 +72,7 @@ class DenoiseTab:
 
 def layout() -> DenoiseTab:
     """Controls to the left, the result to the right; below each other where it is narrow."""
-    visitor = gr.State("", delete_callback=store().drop)
+    visitor = gr.State("", delete_callback=_forget)
     view = gr.State(VIEWS[0])
     with gr.Row():
         with gr.Column(scale=1, min_width=320):
@@ -80,8 +82,16 @@ def layout() -> DenoiseTab:
     return DenoiseTab(visitor, view, picture, noise, run, shown)
 
 
-def wire(tab: DenoiseTab, app: gr.Blocks) -> None:
-    """Bind all events; those that use the visitor's state are private."""
+def _forget(visitor: str) -> None:
+    store().drop(visitor)
+    albums().drop(visitor)
+
+
+def wire(tab: DenoiseTab, app: gr.Blocks, mine: gr.BrowserState) -> None:
+    """Bind all events; those that use the visitor's state are private.
+
+    `mine` are the ids of the visitor's training runs, whose models are in the menu, too.
+    """
     everything = [tab.visitor, *tab.settings, *tab.look]
 
     runs = []
@@ -100,10 +110,10 @@ def wire(tab: DenoiseTab, app: gr.Blocks) -> None:
     opened = app.load(denoise.new_visitor, None, tab.visitor, **PRIVATE).then(
         handler(_opening(tab)), everything, tab.outputs, **PRIVATE
     )
-    _measured(tab, and_denoise(opened))
+    _measured(tab, and_denoise(opened), mine)
     _wire_picture(tab, everything, and_denoise)
     _wire_noise(tab, everything, and_denoise)
-    _wire_run(tab, and_denoise, runs)
+    _wire_run(tab, and_denoise, runs, mine)
     _wire_look(tab)
     result.wire_downloads(tab.result, tab.visitor)
     result.wire_compare(tab.result, tab.visitor, tab.look)
@@ -176,12 +186,14 @@ def _wire_noise(tab: DenoiseTab, everything: list[Any], and_denoise: AndDenoise)
         again(button.click(choose, None, [noise.noise, *sliders], **PRIVATE))
 
 
-def _measured(tab: DenoiseTab, event: Any) -> None:  # noqa: ANN401
+def _measured(tab: DenoiseTab, event: Any, mine: gr.BrowserState) -> None:  # noqa: ANN401
     """State the speed that this machine has just shown."""
-    event.then(lambda: gr.Radio(models.menu()), None, tab.run.model, **PRIVATE)
+    event.then(lambda mine: gr.Radio(models.menu(own_runs(mine))), mine, tab.run.model, **PRIVATE)
 
 
-def _wire_run(tab: DenoiseTab, and_denoise: AndDenoise, runs: list[Any]) -> None:
+def _wire_run(
+    tab: DenoiseTab, and_denoise: AndDenoise, runs: list[Any], mine: gr.BrowserState
+) -> None:
     run = tab.run
     started = run.start.click(
         handler(_run(tab, denoise.denoise)),
@@ -189,7 +201,7 @@ def _wire_run(tab: DenoiseTab, and_denoise: AndDenoise, runs: list[Any]) -> None
         tab.outputs,
         **PRIVATE | NETWORK,
     )
-    _measured(tab, started)
+    _measured(tab, started, mine)
     and_denoise(run.model.input(lambda: None, None, None, **PRIVATE))
     run.stop.click(
         lambda: tab.updates(Update(status="Stopped.", busy=False, button=START)),
@@ -259,6 +271,16 @@ def _sliders(kind: str, *levels: float) -> list[gr.Slider]:
     if not others:
         return [controls.slider(first, values[0]), gr.Slider(visible=False)]
     return [controls.slider(first, values[0]), controls.slider(others[0], values[1])]
+
+
+def then_denoise(tab: DenoiseTab, event: Any) -> None:  # noqa: ANN401  Gradio's Dependency
+    """Run the chosen model on the picture that is there, once the event has succeeded."""
+    event.success(
+        handler(_run(tab, denoise.denoise)),
+        [tab.visitor, tab.run.model, *tab.look],
+        tab.outputs,
+        **PRIVATE | NETWORK,
+    )
 
 
 def _preview(update: Update) -> Any:  # noqa: ANN401  an update of Gradio's

@@ -11,7 +11,9 @@ from gradio.utils import get_upload_folder
 from n2n.ui.events import NETWORK, PRIVATE, handler
 from n2n.ui.handlers import compare, denoise
 from n2n.ui.handlers.views import DETAIL_PX, DETAIL_SCALE, LEFT, REMOVED, VIEWS, Look, Shown
-from n2n.ui.theme import PRESS_DOWNLOAD
+from n2n.ui.theme import press_download
+
+FILE = "download-file"
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def layout() -> Result:
     with gr.Row():
         names = ("denoised", "noisy", "clean")
         downloads = {n: gr.Button(f"Download {n} PNG", size="sm", min_width=160) for n in names}
-    file = gr.DownloadButton("File", visible="hidden", elem_id="download-file")
+    file = gr.DownloadButton("File", visible="hidden", elem_id=FILE)
     with gr.Row():
         compare = gr.Button("Compare models", size="md")
         stop_comparing = gr.Button("Stop comparing", variant="stop", size="md", visible=False)
@@ -106,7 +108,7 @@ def wire_downloads(shown: Result, visitor: gr.State) -> None:
 
         inputs = [visitor, shown.strength]
         button.click(handler(write), inputs, shown.file, **PRIVATE).success(
-            None, None, None, js=PRESS_DOWNLOAD
+            None, None, None, js=press_download(FILE)
         )
 
 

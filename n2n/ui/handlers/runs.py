@@ -1,0 +1,128 @@
+"""All training runs of this process. A run is known by an unguessable id that its page holds."""
+
+import atexit
+import secrets
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import cache
+
+from n2n.devices import place
+from n2n.jobs import Jobs, View, inline
+from n2n.live import Event
+from n2n.ui.handlers.run_files import Files, RunFiles, run_files
+from n2n.ui.handlers.visible_run import Order, VisibleRun
+from n2n.ui.limits import limits
+
+MOST_OWN = 5  # runs that a page remembers
+
+
+class Runs:
+    """Jobs by the id of their run. The id names files, too, which outlive the job and the server.
+
+    Args:
+        jobs: who runs them.
+        files: where they leave what they made.
+    """
+
+    def __init__(self, jobs: Jobs, files: RunFiles) -> None:
+        self._jobs, self._files = jobs, files
+        self._keys: dict[str, str] = {}  # of jobs, by run
+        self._lock = threading.Lock()
+
+    def begin(self, run: str, order: Order) -> None:
+        """Queue a run under an id that `new_run` gave.
+
+        Raises:
+            ValueError: too many wait already.
+        """
+        files = self.files(run)
+        handed_over = [order]  # once: its photos go when the run lets go of them
+
+        def make() -> VisibleRun:
+            return VisibleRun(handed_over.pop(), files)
+
+        key = self._jobs.start(make, place().device.type)
+        with self._lock:
+            self._keys[run] = key
+
+    def files(self, run: str) -> Files:
+        """The files of a run, whether it goes on, has ended, or was never there."""
+        return self._files.of(run)
+
+    def view(self, run: str) -> View[Event] | None:
+        """Where a run stands; None when this process knows nothing of it (any more)."""
+        key = self._keys.get(run)
+        if key is None:
+            return None
+        try:
+            return self._jobs.view(key)
+        except ValueError:
+            with self._lock:
+                self._keys.pop(run, None)
+            return None
+
+    def work(self, run: str) -> VisibleRun | None:
+        """The run itself, once it has begun."""
+        if self.view(run) is None:
+            return None
+        found = self._jobs.work(self._keys[run])
+        assert found is None or isinstance(found, VisibleRun)
+        return found
+
+    def stop(self, run: str) -> None:
+        """Stop a run, or take it out of the queue; nothing happens to one that has ended."""
+        if self.view(run) is None:
+            return
+        work = self.work(run)
+        if work is not None:
+            work.hurry()
+        self._jobs.stop(self._keys[run])
+
+    def close(self) -> None:
+        """Stop all and wait for their end."""
+        self._jobs.close()
+
+
+@cache
+def runs() -> Runs:
+    """The runs of this process."""
+    bounds = limits()
+    jobs = Jobs(
+        unattended_seconds=60 * bounds.unattended_minutes,
+        keep_seconds=60 * bounds.run_minutes,
+        most_waiting=bounds.waiting_runs,
+    )
+    found = Runs(jobs, run_files())
+    atexit.register(found.close)
+    return found
+
+
+def new_run() -> str:
+    """An id that nobody can guess."""
+    return secrets.token_urlsafe(16)
+
+
+def announce(run: str, order: Order, title: str) -> None:
+    """Write down what a run is before it begins, so that a later server can say so."""
+    facts = {"title": title, "photos": order.photos.source, "config": asdict(order.config)}
+    run_files().of(run).tell(**facts)
+
+
+def here(run: str, order: Order) -> Iterator[tuple[View[Event], VisibleRun | None]]:
+    """The same run without a thread: where a GPU is lent to this very call. Closing stops it."""
+    made: list[VisibleRun] = []
+
+    def make() -> VisibleRun:
+        made.append(VisibleRun(order, run_files().of(run)))
+        return made[0]
+
+    for view in inline(make):
+        yield view, made[0] if made else None
+
+
+def own_runs(value: object) -> list[str]:
+    """The ids that a browser remembers, newest first, whatever stands in its storage."""
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return []
+    return [run for run in value if isinstance(run, str) and run][:MOST_OWN]

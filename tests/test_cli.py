@@ -10,7 +10,7 @@ import pytest
 
 from n2n import images
 from n2n.__main__ import COMMANDS, main
-from n2n.checkpoints import load_weights, save_weights
+from n2n.checkpoints import save_weights
 from n2n.data.samples import sample
 from n2n.models import ModelSpec
 
@@ -175,41 +175,6 @@ def test_evaluate_draws_a_figure(photo: Path, weights: str, tmp_path: Path) -> N
     figure = tmp_path / "figure.png"
     assert run("evaluate", photo.parent, "--model", weights, "--figure", figure) == 0
     assert images.read(figure).pixels.shape[1] > 300
-
-
-def test_train_writes_weights_card_history_and_resumes(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "mine.safetensors"
-    small = ["--batch", 2, "--crop-px", 32, "--device", "cpu", "--out", out]
-    assert run("train", "--steps", 4, *small) == 0
-    card = json.loads(out.with_suffix(".json").read_text())
-    assert card["steps"] == 4
-    assert card["gigapixels"] == pytest.approx(4 * 2 * 32**2 / 1e9, abs=1e-3)
-    assert str(tmp_path) not in json.dumps(card)
-    load_weights(out)
-    # The checkpoint holds the state as the decay began, at four fifths of the run.
-    assert run("train", "--steps", 8, "--resume", out.with_suffix(".checkpoint"), *small) == 0
-    history = out.with_suffix(".csv").read_text().splitlines()
-    assert history[0].startswith("step,seconds,loss")
-    assert json.loads(out.with_suffix(".json").read_text())["steps"] == 8
-    assert "resume" in capsys.readouterr().err
-
-
-def test_a_resumed_run_keeps_its_settings_and_a_new_one_its_own_history(tmp_path: Path) -> None:
-    out = tmp_path / "mine.safetensors"
-    where = ["--device", "cpu", "--out", out]
-    first = ["--steps", 3, "--batch", 2, "--crop-px", 32, "--noise", "poisson:30", "--seed", 7]
-    network = ["--model-kwargs", '{"widths": [8, 8]}']
-    assert run("train", *first, *network, *where) == 0
-    resume = ["--resume", out.with_suffix(".checkpoint"), "--steps", 6]
-    assert run("train", *resume, *where) == 0
-    training = json.loads(out.with_suffix(".json").read_text())["training"]
-    assert (training["noise"], training["seed"], training["batch"]) == ("poisson:30", 7, 2)
-    assert run("train", *first, *network, *where) == 0
-    rows = out.with_suffix(".csv").read_text().splitlines()
-    assert rows[1].startswith("0,")
-    assert sum(row.startswith("step,") for row in rows) == 1
 
 
 def test_evaluate_prints_the_readmes_table(

@@ -120,18 +120,38 @@ def run(arguments: argparse.Namespace) -> int:
     """Train until the budget is used or someone stops it; the result is written either way."""
     if arguments.init is not None and arguments.resume is not None:
         raise ValueError("a run begins with --init or goes on with --resume, not both")
-    saved = Saved.read(arguments.resume) if arguments.resume is not None else None
-    config = _config(arguments, saved)
     out: Path = arguments.out
     if out.suffix != ".safetensors":
         raise ValueError(f"--out names a .safetensors file, got {out}")
+    live, source = _live_run(arguments)
+    try:
+        stopped = _train(live)
+    except Diverged as error:
+        kept = live.checkpoint if live.checkpoint and live.checkpoint.is_file() else None
+        say(f"{error}" + (f"; the last checkpoint is {kept}" if kept else ""))
+        _write_history(live, out)
+        return FAILED
+    live.save_weights(out)  # first: the rest can do without
+    _write_card(live, arguments, source)
+    _write_history(live, out)
+    say(
+        f"{'stopped' if stopped else 'done'} after {live.run.start} steps, "
+        f"{live.run.gigapixels:.3f} gigapixels: {out}; go on with --resume {live.checkpoint}"
+    )
+    return DONE
+
+
+def _live_run(arguments: argparse.Namespace) -> tuple[LiveRun, str]:
+    """The run, ready to begin or to go on, and what its photos are called."""
+    saved = Saved.read(arguments.resume) if arguments.resume is not None else None
+    config = _config(arguments, saved)
     training, validation, source = _photos(arguments.data)
     live = LiveRun(
         config,
         training,
         validation,
         watched=validation[0],
-        checkpoint=arguments.checkpoint or out.with_suffix(".checkpoint"),
+        checkpoint=arguments.checkpoint or arguments.out.with_suffix(".checkpoint"),
         resume=saved,
         placement=place(arguments.device, arguments.dtype),
         every_seconds=EVERY_SECONDS,
@@ -141,21 +161,7 @@ def run(arguments: argparse.Namespace) -> int:
         live.run.start_from(arguments.init)
     where = live.run.placement.label
     say(f"{len(training)} photos to train on, {len(validation)} held out; {where}")
-    try:
-        stopped = _train(live)
-    except Diverged as error:
-        kept = live.checkpoint if live.checkpoint and live.checkpoint.is_file() else None
-        say(f"{error}" + (f"; the last good state is in {kept}" if kept else ""))
-        return FAILED
-    finally:
-        _write_history(live, out)
-    live.save_weights(out)
-    _write_card(live, arguments, source)
-    say(
-        f"{'stopped' if stopped else 'done'} after {live.run.start} steps, "
-        f"{live.run.gigapixels:.3f} gigapixels: {out}; go on with --resume {live.checkpoint}"
-    )
-    return DONE
+    return live, source
 
 
 def _config(arguments: argparse.Namespace, saved: Saved | None) -> TrainConfig:
@@ -193,15 +199,14 @@ def _photos(folders: list[Path] | None) -> tuple[Any, Any, str]:
 
 def _train(live: LiveRun) -> bool:
     """Run to the end or to a stop, with a progress bar; says whether it was stopped."""
-    note = None
-    with stoppable() as stop, tqdm(initial=live.run.start, unit="step") as bar:
-        bar.total = live.config.steps
-        events = live.events()
+    steps, start = live.config.steps, live.run.start
+    with stoppable() as stop, tqdm(total=steps, initial=start, unit="step") as bar:
+        told, events = None, live.events()
         for event in events:
             _show(bar, event, live.run.gigapixels)
-            if event.note is not None and event.note != note:
-                bar.write(event.note, file=sys.stderr)
-            note = event.note
+            if event.note not in (None, told):
+                bar.write(str(event.note), file=sys.stderr)
+            told = event.note
             if stop:
                 events.close()  # type: ignore[attr-defined]
                 for last in live.finish():
@@ -212,19 +217,18 @@ def _train(live: LiveRun) -> bool:
 
 def _show(bar: tqdm, event: Event, gigapixels: float) -> None:
     row = event.row
-    bar.n = row.step + 1
-    left = f" {event.seconds_left:.0f} s left" if event.seconds_left is not None else ""
-    bar.set_postfix_str(
-        f"loss {row.loss:.4f} {row.psnr_db or 0:.2f} dB {gigapixels:.2f} Gpx{left}", refresh=False
-    )
-    bar.refresh()
+    score = "" if row.psnr_db is None else f"{row.psnr_db:.2f} dB "
+    left = "" if event.seconds_left is None else f", {event.seconds_left:.0f} s left"
+    text = f"loss {row.loss:.4f} {score}{gigapixels:.2f} Gpx{left}"
+    bar.set_postfix_str(text, refresh=False)
+    bar.update(row.step + 1 - bar.n)
 
 
 def _write_history(live: LiveRun, out: Path) -> None:
     """The history as a table and as a plot, beside the weights."""
-    rows = live.history.rows
     live.history.write_csv(out.with_suffix(".csv"))
-    learning_curves(rows, live.references).savefig(out.with_suffix(".png"), dpi=150)
+    figure = learning_curves(live.history.rows, live.references)
+    figure.savefig(out.with_suffix(".png"), dpi=150)
 
 
 def _without_folders(words: list[str]) -> list[str]:

@@ -18,6 +18,7 @@ from n2n import images, shipped
 from n2n.checkpoints import load_weights
 from n2n.devices import Placement, place
 from n2n.models import ModelSpec
+from n2n.models.fused import FusedResidualUNet, fusible
 from n2n.tiling import tiles
 
 SMALLEST_TILE_PX = 128
@@ -48,6 +49,7 @@ class Denoiser:
 
     def __init__(self, model: nn.Module, spec: ModelSpec, placement: Placement, name: str) -> None:
         self.spec, self.placement, self.name = spec, placement, name
+        self.channels_last = placement.dtype == torch.bfloat16  # as matrix units want it
         self.model = _placed(model, placement)
         self.stride, self.radius = int(model.stride), int(model.radius)  # type: ignore[arg-type]
         self.tile_px = int(model.tile_px)  # type: ignore[arg-type]
@@ -137,9 +139,7 @@ class Denoiser:
         progress: Progress | None,
     ) -> Any:  # noqa: ANN401
         height, width = source.shape[-2:] if isinstance(source, Tensor) else source.shape[:2]
-        halo = -(-self.radius // self.stride) * self.stride
-        side = max(tile_px // self.stride, 1) * self.stride
-        plan = tiles(height, width, side, halo)
+        plan = tiles(height, width, tile_px, self.radius, self.stride)
         result: Any = (
             torch.empty_like(source) if isinstance(source, Tensor) else np.empty_like(source)
         )
@@ -149,7 +149,8 @@ class Denoiser:
                 part: Any = estimate[..., *tile.keep]
                 result[..., *tile.write] = mix(source[..., *tile.write], part, strength)
             else:
-                estimate = self._network(images.to_tensor(source[tile.read]), self_ensemble)
+                read = images.to_tensor(source[tile.read], channels_last=self.channels_last)
+                estimate = self._network(read, self_ensemble)
                 part = _like(estimate[..., *tile.keep], source)
                 result[tile.write] = mix(source[tile.write], part, strength)
             if progress is not None:
@@ -160,7 +161,7 @@ class Denoiser:
     def _network(self, noisy: Tensor, self_ensemble: bool) -> Tensor:
         """(B, 3, h, w) float -> the same, on the same device."""
         moved = noisy.to(self.placement.device, torch.float32)
-        if self.placement.dtype == torch.bfloat16:
+        if self.channels_last:
             moved = moved.contiguous(memory_format=torch.channels_last)
         if not self_ensemble:
             estimate: Tensor = self.model(moved).float()
@@ -220,6 +221,8 @@ def mix(noisy: Any, estimate: Any, strength: float) -> Any:  # noqa: ANN401
 def _placed(model: nn.Module, placement: Placement) -> nn.Module:
     """A copy, since a training run may go on with the weights that placing converts."""
     channels_last = placement.dtype == torch.bfloat16
+    if placement.device.type == "cpu" and channels_last and fusible(model):
+        return FusedResidualUNet(model)
     placed: nn.Module = copy.deepcopy(model).to(  # type: ignore[call-overload]
         placement.device,
         placement.dtype,

@@ -1,7 +1,8 @@
 """Tile geometry, apart from pixels: one axis at a time."""
 
+import math
 from collections.abc import Iterator
-from itertools import product
+from itertools import pairwise, product
 from typing import NamedTuple
 
 
@@ -21,20 +22,61 @@ class Tile(NamedTuple):
     write: tuple[slice, slice]
 
 
-def spans(length: int, tile: int, halo: int) -> Iterator[Span]:
-    """Cover one axis of `length` px: read a tile with `halo` px of context, then crop it away."""
-    for start in range(0, length, tile):
-        stop = min(start + tile, length)
-        low, high = max(start - halo, 0), min(stop + halo, length)
-        yield Span(slice(low, high), slice(start - low, stop - low), slice(start, stop))
+def spans(length: int, count: int, halo: int, stride: int = 1) -> Iterator[Span]:
+    """Cover an axis of `length` px by `count` tiles that all read as much, on the stride's grid.
 
-
-def tiles(height: int, width: int, tile: int, halo: int) -> list[Tile]:
-    """Cover a picture: tiled equals whole for a halo from the network's radius up.
-
-    Tile and halo must be multiples of its stride.
+    What a tile reads within `halo` px of its ends it does not write, but at the ends of the axis.
     """
+    read = read_px(length, count, halo, stride)
+    last = _on_grid(length, stride) - read
+    starts = [min(index * (read - 2 * halo), last) for index in range(count)]
+    edges = [0, *(start + read - halo for start in starts[:-1]), length]
+    for start, (low, high) in zip(starts, pairwise(edges), strict=True):
+        yield Span(
+            slice(start, min(start + read, length)),
+            slice(low - start, high - start),
+            slice(low, high),
+        )
+
+
+def read_px(length: int, count: int, halo: int, stride: int = 1) -> int:
+    """What each of `count` tiles must read to cover an axis, beyond its end up to the grid."""
+    return _on_grid(math.ceil((length + 2 * halo * (count - 1)) / count), stride)
+
+
+def tiles(height: int, width: int, tile_px: int, halo: int, stride: int = 1) -> list[Tile]:
+    """Cover a picture by tiles that read no more than a square of `tile_px` and its halo does.
+
+    They all read a window of one shape, since a network prepares itself for every new one; of the
+    shapes that will do, the one by which least is read twice. All lie on the network's stride; then
+    tiled equals whole for a halo from the network's radius up.
+    """
+    halo = _on_grid(halo, stride)
+    most = _on_grid(max(tile_px, 1), stride) + 2 * halo
+    down, across = min(_grids(height, width, most**2, halo, stride))[1:]
+    rows, columns = spans(height, down, halo, stride), spans(width, across, halo, stride)
     return [
         Tile((y.read, x.read), (y.keep, x.keep), (y.write, x.write))
-        for y, x in product(spans(height, tile, halo), spans(width, tile, halo))
+        for y, x in product(rows, columns)
     ]
+
+
+def _grids(
+    height: int, width: int, most: int, halo: int, stride: int
+) -> Iterator[tuple[int, int, int]]:
+    """What is read in all, the tiles down and across: few down for every number across."""
+    for across in range(1, math.ceil(width / stride) + 1):
+        columns = read_px(width, across, halo, stride)
+        rows = most // columns // stride * stride
+        if rows >= height:
+            down = 1
+        elif rows > 2 * halo:
+            down = math.ceil((_on_grid(height, stride) - 2 * halo) / (rows - 2 * halo))
+        else:
+            continue
+        read = down * read_px(height, down, halo, stride) * across * columns
+        yield read, down, across  # of two that read as much, the one of narrower tiles
+
+
+def _on_grid(length: int, stride: int) -> int:
+    return math.ceil(length / stride) * stride

@@ -1,7 +1,10 @@
 """Where to compute is decided by what the machine has; here every kind of machine is played."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ from n2n import devices
 from n2n.devices import Placement, device_name, use_available_cores
 from tests.tiny import refused
 
+ROOT = Path(__file__).parents[1]
 Machine = Callable[..., None]
 place = devices.place.__wrapped__  # without the memory of this machine
 
@@ -117,3 +121,23 @@ def test_the_dtype_can_be_chosen() -> None:
     assert place("cpu", "bf16").label.endswith("bf16")
     with pytest.raises(ValueError, match="fp32"):
         place("cpu", "int4")
+
+
+LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+@pytest.mark.skipif(
+    not LARGE_PAGES.exists() or "[never]" in LARGE_PAGES.read_text(),
+    reason="this system has no large pages to give",
+)
+def test_large_maps_get_large_pages() -> None:
+    program = (
+        "import n2n, torch\n"
+        "kept = torch.ones(64 << 20, dtype=torch.uint8)\n"
+        "print(open('/proc/self/smaps_rollup').read())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("AnonHugePages")]
+    assert int(line.split()[1]) >= 32 << 10  # kB

@@ -1,87 +1,87 @@
 """Tiles cover a picture exactly once; and a tiled picture is the whole one, for every network."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
-from n2n import denoiser
 from n2n.denoiser import Denoiser
 from n2n.models import MODELS
-from n2n.tiling import Tile, spans, tiles
+from n2n.tiling import read_px, spans, tiles
 from tests.tiny import CPU, one_thread, random_picture, randomize  # noqa: F401  a fixture
 
 
-@pytest.mark.parametrize("halo", [0, 1, 8, 100])
-@pytest.mark.parametrize("tile", [1, 2, 7, 16, 64])
-@pytest.mark.parametrize("length", [1, 2, 15, 16, 17, 63, 130])
-def test_spans_cover_an_axis_exactly_once(length: int, tile: int, halo: int) -> None:
+@pytest.mark.parametrize(("halo", "stride"), [(0, 1), (1, 1), (8, 4), (100, 1), (32, 16)])
+@pytest.mark.parametrize("length", [1, 2, 15, 16, 17, 63, 130, 1000])
+def test_spans_cover_an_axis_exactly_once(length: int, halo: int, stride: int) -> None:
     axis = np.arange(length)
-    written = []
-    for read, keep, write in spans(length, tile, halo):
-        context = axis[read]
-        # What is kept of what was read is what is written, with all the halo there is around it.
-        np.testing.assert_array_equal(context[keep], axis[write])
-        assert write.stop - write.start <= tile
-        assert read.start == max(write.start - halo, 0)
-        assert read.stop == min(write.stop + halo, length)
-        written += list(axis[write])
-    assert written == list(axis)
+    for count in range(1, 12):
+        size = read_px(length, count, halo, stride)
+        if count > 1 and (count - 2) * (size - 2 * halo) >= length - size:
+            break  # fewer would do
+        written: list[int] = []
+        for read, keep, write in spans(length, count, halo, stride):
+            # What is kept of what was read is what is written, with all the halo around it.
+            np.testing.assert_array_equal(axis[read][keep], axis[write])
+            assert read.start % stride == 0
+            assert read.stop in (length, read.start + size)
+            assert read.start == 0 or write.start - read.start >= halo
+            assert read.stop == length or read.stop - write.stop >= halo
+            written += list(axis[write])
+        assert written == list(axis)
 
 
-@pytest.mark.parametrize(("tile", "halo"), [(8, 4), (16, 32), (64, 8)])
-def test_tiles_lie_on_the_grid(tile: int, halo: int) -> None:
-    """With tile and halo on the network's stride, so is every place where a tile is read from."""
-    for read, _, _ in spans(203, tile, halo):
-        assert read.start % 4 == 0
-
-
-def test_tiles_cover_a_picture_exactly_once() -> None:
-    count = np.zeros((37, 53), int)
-    for tile in tiles(37, 53, 16, 8):
-        count[tile.write] += 1
-        assert count[tile.read][tile.keep].shape == count[tile.write].shape
+@pytest.mark.parametrize(
+    ("tile", "halo", "stride"), [(16, 8, 1), (1, 0, 1), (20, 9, 8), (64, 5, 4)]
+)
+@pytest.mark.parametrize("shape", [(37, 53), (1, 300), (300, 1), (203, 151)])
+def test_tiles_cover_a_picture_exactly_once(
+    shape: tuple[int, int], tile: int, halo: int, stride: int
+) -> None:
+    count = np.zeros(shape, int)
+    windows = set()
+    for part in tiles(*shape, tile, halo, stride):
+        count[part.write] += 1
+        assert count[part.read][part.keep].shape == count[part.write].shape
+        # The last one may lack what the network pads.
+        windows.add(tuple(math.ceil(size / stride) for size in count[part.read].shape))
     assert (count == 1).all()
+    assert len(windows) == 1
+    most = math.ceil(tile / stride) + 2 * math.ceil(halo / stride)
+    assert math.prod(windows.pop()) <= most**2
 
 
-# A strip each way: long enough for tiles that do not see the whole, thin enough to be quick.
-@pytest.mark.parametrize("shape", [(33, 401), (401, 33)])
+def test_the_shape_of_the_picture_decides_that_of_the_tiles() -> None:
+    """By hand: 1024 × 1024 by two halves of it, since four quarters would read more twice."""
+    read = [part.read for part in tiles(1024, 1024, 800, 64, 8)]
+    assert read == [(slice(0, 1024), slice(0, 576)), (slice(0, 1024), slice(448, 1024))]
+    assert len(tiles(928, 928, 800, 64, 8)) == 1  # no larger than a tile with its halo
+
+
+def long_enough(denoise: Denoiser, count: float) -> int:
+    """The length of a strip 33 px wide that takes more than `count` tiles at the least."""
+    halo = math.ceil(denoise.radius / denoise.stride) * denoise.stride
+    side = denoise.stride + 2 * halo
+    return int(count * side**2 / 33)
+
+
+@pytest.mark.parametrize("upright", [False, True])
 @pytest.mark.parametrize("name", MODELS)
-def test_tiled_is_whole(name: str, shape: tuple[int, int]) -> None:
+def test_tiled_is_whole(name: str, upright: bool) -> None:
     spec = MODELS[name]
     denoise = Denoiser(randomize(spec.build()), spec, CPU, name)
-    noisy = random_picture(1, 3, *shape)
-    denoise.tile_px = 1024
+    noisy = random_picture(1, 3, 33, long_enough(denoise, 1.2))
+    noisy = noisy.transpose(-1, -2) if upright else noisy
+    denoise.tile_px = 10_000
     whole = denoise(noisy)
-    denoise.tile_px = 64
+    denoise.tile_px = 1
     parts: list[float] = []
     tiled = denoise.run(noisy, progress=parts.append).image
-    assert len(parts) == 7
+    assert len(parts) > 1
     # Sums of a thousand products in fp32 whose order may differ: a few hundred units of rounding.
     scale = float(whole.abs().max())
     torch.testing.assert_close(tiled, whole, rtol=0, atol=300 * torch.finfo().eps * scale)
-
-
-@pytest.mark.parametrize("tile_px", [1, 50, 64])
-@pytest.mark.parametrize("name", MODELS)
-def test_the_halo_covers_the_radius_on_the_grid(
-    name: str, tile_px: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Far pixels move a result by less than rounding: so the geometry itself is looked at."""
-    seen = []
-
-    def watch(height: int, width: int, tile: int, halo: int) -> list[Tile]:
-        seen.append((tile, halo))
-        return tiles(height, width, tile, halo)
-
-    monkeypatch.setattr(denoiser, "tiles", watch)
-    spec = MODELS[name]
-    small = Denoiser(spec.build(), spec, CPU, name)
-    small.tile_px = tile_px
-    small(random_picture(1, 3, 8, 8))
-    ((tile, halo),) = seen
-    assert halo >= small.radius
-    assert halo % small.stride == tile % small.stride == 0
-    assert 0 < tile <= max(tile_px, small.stride)
 
 
 def test_too_small_a_halo_would_show() -> None:

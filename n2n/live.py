@@ -18,6 +18,7 @@ from n2n.validation import held_out as watched_under_noise
 
 # Between two full events the caller has the turn so often, to show that time passes or to stop.
 TURN_SECONDS = 0.1
+TRAINING, LANDING = "training", "landing"
 SPEED_ROWS = 8  # the speed shown is that over the last rows
 
 
@@ -29,7 +30,7 @@ class Event:
         row: the latest step, with the latest scores that are known.
         phase: "training", or "landing" after a stop.
         steps_per_second: over the last few seconds, without the waiting of slow motion.
-        seconds_left: to the planned end; None where there is none.
+        seconds_left: to the planned end; None where there is none, and after a stop.
         progress: the part of the plan that is done, 0 to 1.
         estimate: the watched picture as the averaged network saw it last, uint8 (h, w, 3); the
             same array as in the event before where it was not renewed.
@@ -121,7 +122,7 @@ class LiveRun:
         Events come at least every `every_seconds`, and one for the last step. The caller has the
         turn every 0.1 s, or after every step where steps are slower, so that closing acts at once.
         """
-        return self._shown(self._steps(self.checkpoint), "training")
+        return self._shown(self._steps(), TRAINING)
 
     def finish(self) -> Iterator[Event]:
         """After a stop: let the learning rate fall to zero within 1.5 s, then validate once more.
@@ -129,28 +130,30 @@ class LiveRun:
         Nothing to do for a run that has not begun or has reached its planned end.
         """
         steps = self.run.landing(LANDING_SECONDS - min(self._look_seconds, LANDING_SECONDS / 2))
-        return self._shown(steps, "landing")
+        return self._shown(steps, LANDING)
 
     def single_step(self) -> Event:
-        """Take exactly one step and look at it.
+        """Take exactly one step, look at it, and save the state.
 
         Raises:
             ValueError: the run has reached its planned end.
         """
-        steps = self._steps(None)
-        for step in steps:
-            steps.close()  # type: ignore[attr-defined]
-            seen = step if step.validation else replace(step, validation=self._look())
-            return self._event(seen, "training")
-        raise ValueError("the run has reached its end; start one that lasts longer")
+        steps = self._steps()
+        step = next(steps, None)  # the first one is always validated
+        if step is None:
+            raise ValueError("the run has reached its end; start one that lasts longer")
+        steps.close()  # type: ignore[attr-defined]
+        event = self._event(step, TRAINING)
+        self._write_history()
+        return event
 
     def save_weights(self, path: Path) -> None:
         """Write the averaged network as a weight file at half precision."""
         self.run.save_weights(path)
 
-    def _steps(self, checkpoint: Path | None) -> Iterator[Step]:
+    def _steps(self) -> Iterator[Step]:
         return self.run.steps(
-            checkpoint,
+            self.checkpoint,
             self.every_seconds,
             validate=self._look,
             checkpoint_seconds=self.checkpoint_seconds,
@@ -172,14 +175,15 @@ class LiveRun:
                 if now >= written + self.checkpoint_seconds:
                     written = now
                     self._write_history()
-                yield from self._waiting(step, phase)
+                if phase == TRAINING:
+                    yield from self._waiting(step)
             if step is not None and step.validation is None:
                 yield self._event(replace(step, validation=self._look()), phase)
         finally:
             steps.close()  # type: ignore[attr-defined]  # saves now, before anything else is begun
             self._write_history()
 
-    def _waiting(self, step: Step, phase: str) -> Iterator[Event]:
+    def _waiting(self, step: Step) -> Iterator[Event]:
         """Slow motion: give the caller the turn until `pace` has passed."""
         begun = time.monotonic()
         if self.pace <= 0:
@@ -187,7 +191,7 @@ class LiveRun:
         self.run.budget.pause()
         while (left := begun + self.pace - time.monotonic()) > 0:
             time.sleep(min(left, TURN_SECONDS))
-            yield self._brief(step, phase)
+            yield self._brief(step, TRAINING)
         self.run.budget.go_on()
 
     def _look(self) -> Validation:
@@ -213,7 +217,7 @@ class LiveRun:
             row=row,
             phase=phase,
             steps_per_second=speed,
-            seconds_left=self._seconds_left(speed),
+            seconds_left=self._seconds_left(speed) if phase == TRAINING else None,
             progress=budget.progress(self.run.start),
             estimate=self._estimate,
             note=self.run.trouble,

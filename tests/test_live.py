@@ -154,6 +154,7 @@ def test_a_stopped_run_lands_and_is_looked_at_once_more(tmp_path: Path, clock: C
     live = slowed(live_run(ENDLESS, checkpoint=tmp_path / "live.checkpoint"), clock, 0.25)
     events_until(live, 3)
     kept = (tmp_path / "live.checkpoint").read_bytes()
+    live.pace = 60.0  # slow motion is over
     begun, landed = clock.now, list(live.finish())
     assert clock.now - begun <= 1.5
     assert len(landed) == 6 + 1
@@ -174,12 +175,15 @@ def test_a_run_at_its_end_has_nothing_to_land() -> None:
         live.single_step()
 
 
-def test_single_steps_are_the_steps_of_the_run() -> None:
-    by_hand, whole = live_run(), live_run()
+def test_single_steps_are_the_steps_of_the_run(tmp_path: Path) -> None:
+    by_hand, whole = live_run(checkpoint=tmp_path / "live.checkpoint"), live_run()
     for index in range(12):
         event = by_hand.single_step()
         assert event.row.step == index
         assert event.row.psnr_db == pytest.approx(by_hand.score(denoiser_of(by_hand)), abs=0.01)
+        if index == 4:
+            assert load_state(tmp_path / "live.checkpoint")["step"] == 5
+            assert History.read_csv(tmp_path / "live.csv").rows == by_hand.history.rows
     list(whole.events())
     assert_same(weights_of(by_hand), weights_of(whole))
 

@@ -1,23 +1,114 @@
-"""`python -m n2n study`: the course's data, or a stand-in for it."""
+"""`python -m n2n study`: the report's figures and results, each by its name; the course's data."""
 
 import argparse
+import json
 from pathlib import Path
 
-from n2n.cli.common import DONE, say
+from tqdm import tqdm
+
+from n2n.cli.common import DONE, FAILED, StopFlag, add_device_arguments, say, stoppable
 from n2n.data import course
+from n2n.devices import place
+from n2n.studies import STUDIES, Record, Source, Study, StudyRun
+
+ALL, DATA = "all", "data"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What there is to study, each with its own options."""
     parser.epilog = "NAME --help tells the options of each, with their defaults."
     names = parser.add_subparsers(dest="study", required=True, metavar="NAME")
+    for name, study in STUDIES.items():
+        found = names.add_parser(name, help=study.question, description=study.question)
+        _add_study_arguments(found, f"{study.budget_seconds:.0f}")
+    summary = "every study, in this order"
+    _add_study_arguments(names.add_parser(ALL, help=summary, description=summary), "of each")
     summary = "write train_data.pkl and val_data.pkl: a stand-in for the course's files"
-    _add_data_arguments(names.add_parser("data", help=summary, description=summary))
+    _add_data_arguments(names.add_parser(DATA, help=summary, description=summary))
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run what was named."""
-    return _write_data(arguments)
+    """Run what was named; a study goes on with the curves that its record lacks."""
+    if arguments.study == DATA:
+        return _write_data(arguments)
+    chosen = list(STUDIES) if arguments.study == ALL else [arguments.study]
+    source = Source(arguments.data, arguments.validation)
+    with stoppable() as stop:
+        for name in chosen:
+            if not _run_study(STUDIES[name], source, arguments, stop):
+                return FAILED
+    return DONE
+
+
+def _add_study_arguments(parser: argparse.ArgumentParser, seconds: str) -> None:
+    parser.add_argument(
+        "--out",
+        required=True,
+        type=Path,
+        metavar="FOLDER",
+        help="for NAME.jsonl, every step of every curve, and NAME.png, the figure; a record that "
+        "lies there already is completed",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a minute instead of hours, for NAME.quick.jsonl and NAME.quick.png: smaller "
+        "pictures, fewer of them",
+    )
+    parser.add_argument(
+        "--seconds-budget",
+        type=float,
+        metavar="SECONDS",
+        help="shared by the curves; one that has used its share ends there, and the figure says "
+        f"so (default: {seconds}; quick: 60)",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="the course's two files, or photos to make pairs from (default: scikit-image's "
+        "sample photos)",
+    )
+    parser.add_argument(
+        "--validation",
+        type=Path,
+        metavar="FOLDER",
+        help="other photos to validate on (default: a part of the photos of --data, held out)",
+    )
+    add_device_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object per study")
+
+
+def _run_study(study: Study, source: Source, arguments: argparse.Namespace, stop: StopFlag) -> bool:
+    """Run it to its end or to a stop; the figure shows what there is. Says whether it ended."""
+    stem = f"{study.name}.quick" if arguments.quick else study.name
+    path = arguments.out / f"{stem}.jsonl"
+    run = StudyRun(
+        study,
+        Record.read(path),
+        source,
+        place(arguments.device, arguments.dtype),
+        quick=arguments.quick,
+        budget_seconds=arguments.seconds_budget,
+    )
+    say(f"{study.name}: {study.question} ({run.placement.label})")
+    with tqdm(total=1.0, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}") as bar:
+        for event in run.events():
+            loss = event.row.values.get("loss")
+            at = f"{event.row.curve} ({event.place} of {event.count}), step {event.row.step}"
+            bar.set_postfix_str(at if loss is None else f"{at}, loss {loss:.4g}")
+            bar.update(event.progress - bar.n)
+            if stop:
+                break
+    figure = arguments.out / f"{stem}.png"
+    study.figure(run.record).savefig(figure, dpi=110)
+    if stop:
+        say(f"stopped; the same command goes on with what {path} lacks")
+        return False
+    answer = study.answer(run.record)
+    row = {"study": study.name, "answer": answer, "record": str(path), "figure": str(figure)}
+    print(json.dumps(row) if arguments.json else f"{study.name}: {answer}", flush=True)
+    return True
 
 
 def _add_data_arguments(parser: argparse.ArgumentParser) -> None:

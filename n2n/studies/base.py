@@ -1,0 +1,136 @@
+"""What a study is: curves to measure, the rows they give, and the question that they answer."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import torch
+from matplotlib.figure import Figure
+
+from n2n.devices import Placement
+from n2n.studies.record import Record, Row
+from n2n.studies.sources import Source
+
+QUICK_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One training of a study: the report's own settings, but for what differs.
+
+    Args:
+        name: what the legend calls it.
+        seed: names first weights, order and draws.
+        network: "seed" (the report's), or another of `studies.networks`.
+        network_kwargs: its arguments.
+        initialization: one of `studies.networks.INITIALIZATIONS`.
+        optimizer: one of OPTIMIZERS.
+        rate: learning rate.
+        lbfgs_steps: of the hybrid.
+        decay: last part of the training over which the rate falls to zero.
+        loss: one of LOSSES.
+        pairs: "course" for fixed pairs of its files, "fresh" for new windows and noise at every
+            step, "frozen" for the first `samples` of those, repeated.
+        targets: "noisy", "clean" (not with "course"), or "same" as the input.
+        noise: of "fresh" and "frozen".
+        samples: pairs in an epoch.
+        batch: pairs in a step.
+        epochs: how often all are seen.
+        side_px: side of the pictures; below 32 a part of each.
+        flips: mirror pairs at random.
+        swap: either picture of a pair may be the source.
+        windows: held-out pictures to validate on at the end; 100 of them on the way.
+        validate_every: steps from one validation on the way to the next; 0 for none.
+        exact: fp32 throughout; else bf16 where the device has units for it, but for LBFGS.
+    """
+
+    name: str
+    seed: int = 0
+    network: str = "seed"
+    network_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    initialization: str = "default"
+    optimizer: str = "momentum"
+    rate: float = 0.05
+    lbfgs_steps: int = 5
+    decay: float = 0.0
+    loss: str = "l2"
+    pairs: Literal["course", "fresh", "frozen"] = "course"
+    targets: Literal["noisy", "clean", "same"] = "noisy"
+    noise: str = "point-sampling:10"
+    samples: int = 1000
+    batch: int = 100
+    epochs: int = 20
+    side_px: int = 32
+    flips: bool = False
+    swap: bool = False
+    windows: int = 1000
+    validate_every: int = 0
+    exact: bool = False
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Mini-batches in an epoch."""
+        return -(-self.samples // self.batch)
+
+    @property
+    def steps(self) -> int:
+        """Mini-batches in all."""
+        return self.epochs * self.steps_per_epoch
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All of it, as JSON keeps it."""
+        return asdict(self)
+
+
+# The steps of one curve; a row whose loss is no finite number is its last.
+Measure = Callable[[Curve, Source, Placement], Iterator[Row]]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question, the curves that answer it, and how to show them.
+
+    Args:
+        name: as the command line has it.
+        title: of its figure; names the report's where there is one.
+        question: one sentence.
+        curves: the curves at full (False) and quick (True) settings, in the order to run.
+        measure: how a curve is measured.
+        draw: the figure of a record.
+        answer: one sentence, from a record that is complete.
+        budget_seconds: its share of the eight hours that all studies may take on two cores.
+    """
+
+    name: str
+    title: str
+    question: str
+    curves: Callable[[bool], list[Curve]]
+    measure: Measure
+    draw: Callable[[Record, str], Figure]
+    answer: Callable[[Record], str]
+    budget_seconds: float
+
+    def seconds(self, quick: bool) -> float:
+        """The budget of a run of all curves."""
+        return QUICK_SECONDS if quick else self.budget_seconds
+
+    def figure(self, record: Record) -> Figure:
+        """The picture of a record, complete or not."""
+        return self.draw(record, self.title)
+
+
+class Quick(NamedTuple):
+    """Small enough to watch: parts of the pictures, few of them."""
+
+    samples: int = 100
+    batch: int = 10
+    epochs: int = 3
+    side_px: int = 16
+    windows: int = 50
+
+
+def seeds(quick: bool) -> tuple[int, ...]:
+    """Three where the chip has matrix units (AMX, or a GPU), to see their spread; else one."""
+    amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
+    return (0, 1, 2) if (amx or torch.cuda.is_available()) and not quick else (0,)

@@ -1,0 +1,38 @@
+"""Figure 1a of the report: no BatchNorm, BatchNorm everywhere, or two at the end."""
+
+from typing import Any
+
+from n2n.studies import figures
+from n2n.studies.base import Curve, Quick, Study, seeds
+from n2n.studies.fitting import fit
+from n2n.studies.record import Record, mean_and_spread
+
+VARIANTS = {"none": "none", "everywhere": "everywhere", "two at the end": "published"}
+
+
+def curves(quick: bool) -> list[Curve]:
+    """1,000 samples, batch 100, 20 epochs, momentum at 0.05."""
+    settings: dict[str, Any] = Quick()._asdict() if quick else {}
+    return [
+        Curve(name, seed, network_kwargs={"batchnorm": batchnorm}, **settings)
+        for seed in seeds(quick)
+        for name, batchnorm in VARIANTS.items()
+    ]
+
+
+def answer(record: Record) -> str:
+    """Which loss is the least."""
+    parts = [f"{mean_and_spread(record.last(name, 'loss'), 4)} ({name})" for name in VARIANTS]
+    return f"The loss ends at {', '.join(parts)}."
+
+
+STUDY = Study(
+    name="batchnorm",
+    title="Where BatchNorm helps (figure 1a of the report)",
+    question="Does the network learn faster with BatchNorm, and where should it be?",
+    curves=curves,
+    measure=fit,
+    draw=figures.curves,
+    answer=answer,
+    budget_seconds=3600,
+)

@@ -1,0 +1,42 @@
+"""Figure 1b of the report: first weights; and what its published code in truth drew."""
+
+from typing import Any
+
+from n2n.studies import figures
+from n2n.studies.base import Curve, Quick, Study, seeds
+from n2n.studies.fitting import fit
+from n2n.studies.networks import INITIALIZATIONS
+from n2n.studies.record import DIVERGED, Record, mean_and_spread
+
+
+def curves(quick: bool) -> list[Curve]:
+    """1,000 samples, batch 100, 20 epochs, momentum at 0.05."""
+    settings: dict[str, Any] = Quick()._asdict() if quick else {}
+    return [
+        Curve(name, seed, initialization=name, **settings)
+        for seed in seeds(quick)
+        for name in INITIALIZATIONS
+    ]
+
+
+def answer(record: Record) -> str:
+    """How each ends; to diverge is a result."""
+    parts = [
+        f"{name} diverges"
+        if record.end(name) == DIVERGED
+        else f"{name} {mean_and_spread(record.last(name, 'loss'), 4)}"
+        for name in INITIALIZATIONS
+    ]
+    return f"The loss ends at: {', '.join(parts)}."
+
+
+STUDY = Study(
+    name="initialization",
+    title="First weights (figure 1b of the report)",
+    question="Which first weights let the network learn, and which make it explode or stand still?",
+    curves=curves,
+    measure=fit,
+    draw=figures.curves,
+    answer=answer,
+    budget_seconds=5400,
+)

@@ -1,0 +1,60 @@
+"""L2, L1 and L0 over noisy targets pick their mean, median and mode: which noise leaves which?"""
+
+from functools import partial
+from typing import Any
+
+from n2n.losses import LOSSES
+from n2n.noise import NOISES
+from n2n.studies import figures
+from n2n.studies.base import Curve, Study
+from n2n.studies.fitting import fit
+from n2n.studies.record import Record, mean_and_spread
+
+COMPARED = ("l2", "l1", "l0")
+assert set(COMPARED) <= set(LOSSES)
+
+
+def curves(quick: bool) -> list[Curve]:
+    """Every noise at its usual level, on fresh windows; a small network; 600 or 40 steps."""
+    settings: dict[str, Any] = {"samples": 1600, "batch": 16, "epochs": 6, "windows": 200}
+    if quick:
+        settings = {"samples": 320, "batch": 16, "epochs": 2, "windows": 50}
+    return [
+        Curve(
+            f"{noise}, {loss}",
+            network="small",
+            optimizer="adamw",
+            rate=3e-3,
+            decay=0.5,
+            loss=loss,
+            pairs="fresh",
+            noise=noise,
+            **settings,
+        )
+        for noise in NOISES
+        for loss in COMPARED
+    ]
+
+
+def answer(record: Record) -> str:
+    """The best loss of each noise."""
+    parts = []
+    for noise in NOISES:
+        scores = {loss: record.last(f"{noise}, {loss}", "psnr_a_db") for loss in COMPARED}
+        found = {loss: values for loss, values in scores.items() if values}
+        if found:
+            best = max(found, key=lambda loss: found[loss][0])
+            parts.append(f"{noise}: {best} ({mean_and_spread(found[best])} dB)")
+    return f"The best loss on noisy targets is, for {', '.join(parts)}."
+
+
+STUDY = Study(
+    name="loss",
+    title="L2, L1 and L0 on noisy targets",
+    question="Which loss fits which noise, when every target is noisy?",
+    curves=curves,
+    measure=fit,
+    draw=partial(figures.bars, value="psnr_a_db"),
+    answer=answer,
+    budget_seconds=1500,
+)

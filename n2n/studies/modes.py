@@ -1,0 +1,108 @@
+"""The report's `predict` never leaves training mode: so a picture depends on its neighbours."""
+
+import time
+from collections.abc import Iterator
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from n2n import images, shipped
+from n2n.checkpoints import load_weights
+from n2n.data.course import unit
+from n2n.devices import Placement
+from n2n.metrics import psnr_mean_db
+from n2n.studies.base import Curve, Study
+from n2n.studies.figures import SIZE
+from n2n.studies.record import Record, Row
+from n2n.studies.sources import Source
+
+NAME = "the report's network, as shipped"
+BATCHES = (1, 2, 4, 10, 30, 100, 300, 1000)
+PICTURES = 100  # scored at each size of the batch
+
+
+def curves(quick: bool) -> list[Curve]:
+    """Batches from 1 up to `samples`; the step of a row is the size of the batch."""
+    most = 10 if quick else 1000
+    return [Curve(NAME, samples=most, batch=most, epochs=most, windows=most)]
+
+
+@torch.inference_mode()
+def measure(curve: Curve, source: Source, placement: Placement) -> Iterator[Row]:
+    """PSNR by the size of the batch in both modes, and how far one picture's output moves."""
+    model = load_weights(shipped.weights_path("seed"))[0].to(placement.device)
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = 0.0  # training mode, but the running means stay as they are
+    pairs = source.windows(curve.windows)
+    noisy, clean = (unit(part.to(placement.device)) for part in pairs)
+    start = time.perf_counter()
+    for batch in (size for size in BATCHES if size <= min(curve.samples, len(noisy))):
+        values = {}
+        for mode, training in (("train", True), ("eval", False)):
+            model.train(training)
+            scored = _predicted(model, noisy[: max(batch, PICTURES)], batch)[:PICTURES]
+            values[f"psnr_{mode}_db"] = psnr_mean_db(images.file_step(scored), clean[: len(scored)])
+            values[f"moved_{mode}_255"] = _moved(model, noisy, batch)
+        yield Row(curve.name, curve.seed, batch, 0, time.perf_counter() - start, values)
+
+
+def _predicted(model: nn.Module, noisy: Tensor, batch: int) -> Tensor:
+    whole = len(noisy) // batch * batch
+    return torch.cat([model(part) for part in torch.split(noisy[:whole], batch)])
+
+
+def _moved(model: nn.Module, noisy: Tensor, batch: int) -> float:
+    """Root mean square, in 8-bit units: the first picture among its neighbours and among others."""
+    others = noisy.flip(0)[: batch - 1]
+    one = model(noisy[:batch])[:1]
+    other = model(torch.cat([noisy[:1], others]))[:1]
+    return 255 * float((one - other).square().mean().sqrt())
+
+
+def draw(record: Record, title: str) -> Figure:
+    """PSNR and movement against the size of the batch."""
+    figure = Figure(figsize=SIZE, layout="constrained")
+    figure.suptitle(title)
+    left, right = figure.subplots(1, 2)
+    for axes, name, label in (
+        (left, "psnr_{}_db", "PSNR, dB (A)"),
+        (right, "moved_{}_255", "one picture's output moves by (RMS, of 255)"),
+    ):
+        for mode in ("train", "eval"):
+            rows = [row for row in record.rows if name.format(mode) in row.values]
+            y = [row.values[name.format(mode)] for row in rows]
+            axes.plot([row.step for row in rows], y, marker=".", label=f"{mode} mode")
+        axes.set_xscale("log")
+        axes.set_xlabel("pictures in the batch")
+        axes.set_ylabel(label)
+        axes.grid(alpha=0.3)
+    left.legend()
+    return figure
+
+
+def answer(record: Record) -> str:
+    """The ends of both curves."""
+    if not record.rows:
+        return "Nothing was measured."
+    first, last = record.rows[0], record.rows[-1]
+    return (
+        f"In training mode PSNR goes from {first.values['psnr_train_db']:.2f} dB alone to "
+        f"{last.values['psnr_train_db']:.2f} dB in a batch of {last.step}, and other neighbours "
+        f"move a picture by up to "
+        f"{max(row.values['moved_train_255'] for row in record.rows):.2f} of 255; "
+        f"in evaluation mode it is {last.values['psnr_eval_db']:.2f} dB in any batch."
+    )
+
+
+STUDY = Study(
+    name="modes",
+    title="predict in training mode and in evaluation mode",
+    question="What does it do to a picture that predict never calls eval()?",
+    curves=curves,
+    measure=measure,
+    draw=draw,
+    answer=answer,
+    budget_seconds=600,
+)

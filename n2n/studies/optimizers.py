@@ -1,0 +1,55 @@
+"""Figure 2 of the report: optimizers at one rate; and Adam at a rate of its own."""
+
+from functools import partial
+from typing import Any
+
+from n2n.studies import figures
+from n2n.studies.base import Curve, Quick, Study
+from n2n.studies.fitting import fit
+from n2n.studies.record import DIVERGED, Record, mean_and_spread
+
+TUNED_ADAM = "Adam, rate 0.001"
+# LBFGS last: it has whatever time the others left.
+NAMES = {
+    "SGD": "sgd",
+    "momentum": "momentum",
+    "Nesterov": "nesterov",
+    "Adam": "adam",
+    TUNED_ADAM: "adam",
+    "hybrid": "hybrid",
+    "LBFGS": "lbfgs",
+}
+
+
+def curves(quick: bool) -> list[Curve]:
+    """1,000 samples, batch 200, 30 epochs, rate 0.05."""
+    settings: dict[str, Any] = Quick()._asdict() if quick else {"batch": 200, "epochs": 30}
+    return [
+        Curve(name, optimizer=optimizer, rate=0.001 if name == TUNED_ADAM else 0.05, **settings)
+        for name, optimizer in NAMES.items()
+    ]
+
+
+def answer(record: Record) -> str:
+    """Losses at the end, and how far LBFGS came."""
+    parts = [
+        f"{name} diverges"
+        if record.end(name) == DIVERGED
+        else f"{name} {mean_and_spread(record.last(name, 'loss'), 4)}"
+        for name in NAMES
+    ]
+    rows = [row for row in record.rows if row.curve == "LBFGS"]
+    reached = f" LBFGS took {rows[-1].passes} passes for {rows[-1].step} steps." if rows else ""
+    return f"The loss ends at: {', '.join(parts)}.{reached}"
+
+
+STUDY = Study(
+    name="optimizers",
+    title="Optimizers at the rate 0.05 (figure 2 of the report)",
+    question="Which optimizer lowers the loss most per step, and which per pass?",
+    curves=curves,
+    measure=fit,
+    draw=partial(figures.curves, zoom=0.5),
+    answer=answer,
+    budget_seconds=6000,
+)

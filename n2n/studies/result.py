@@ -1,0 +1,62 @@
+"""The report's result: one epoch of 50,000 pairs, 25.08 dB; and our network on the same pairs."""
+
+from functools import partial
+from typing import Any
+
+from n2n.studies import figures
+from n2n.studies.base import Curve, Quick, Study
+from n2n.studies.fitting import fit
+from n2n.studies.record import Record, mean_and_spread
+
+REPORT, OURS = "the report's network, hybrid", "ours (ee559), AdamW"
+REPORTED_DB = 25.08
+
+
+def curves(quick: bool) -> list[Curve]:
+    """50,000 pairs, batch 100, one epoch; PSNR on 1,000 pictures."""
+    full: dict[str, Any] = {"samples": 50_000, "epochs": 1, "validate_every": 25}
+    settings: dict[str, Any] = Quick()._asdict() | {"validate_every": 5} if quick else full
+    return [
+        Curve(REPORT, optimizer="hybrid", flips=True, **settings),
+        Curve(
+            OURS,
+            network="ee559",
+            optimizer="adamw",
+            rate=1e-3,
+            decay=0.8,
+            flips=True,
+            swap=True,
+            **settings,
+        ),
+    ]
+
+
+def answer(record: Record) -> str:
+    """Both conventions, time and arithmetic."""
+    parts = []
+    for name in (REPORT, OURS):
+        rows = [row for row in record.rows if row.curve == name and "psnr_a_db" in row.values]
+        if rows:
+            parts.append(
+                f"{name}: {mean_and_spread(record.last(name, 'psnr_a_db'))} dB A, "
+                f"{mean_and_spread(record.last(name, 'psnr_b_db'))} dB B after "
+                f"{rows[-1].seconds:.0f} s and {rows[-1].values['tflop']:.0f} TFLOP"
+            )
+    return f"{'; '.join(parts)} (the report: {REPORTED_DB} dB on the course's own pictures)."
+
+
+STUDY = Study(
+    name="result",
+    title="One epoch: the report's result",
+    question="What does one epoch of noisy pairs reach, and in how much arithmetic?",
+    curves=curves,
+    measure=fit,
+    draw=partial(
+        figures.curves,
+        value="psnr_a_db",
+        against=("step", "tflop"),
+        references={"the report, on its own data": REPORTED_DB},
+    ),
+    answer=answer,
+    budget_seconds=4500,
+)

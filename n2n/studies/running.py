@@ -1,0 +1,91 @@
+"""Run a study: the curves that its record lacks, within a budget. A job, or a plain loop."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isfinite
+
+from n2n.devices import Placement
+from n2n.studies.base import Curve, Study
+from n2n.studies.record import DIVERGED, DONE, OUT_OF_TIME, Ending, Record, Row
+from n2n.studies.sources import Source
+
+
+@dataclass(frozen=True)
+class Event:
+    """One more row; `progress` of the whole study, 0 to 1, `place` of `count` curves."""
+
+    row: Row
+    progress: float
+    place: int
+    count: int
+
+
+class StudyRun:
+    """A run of a study, as a job does it (see `n2n.jobs`).
+
+    Every curve may use an equal share of the time that is left, so what the quick ones do not need
+    goes to the slow ones, which come last. A curve that was stopped half way is measured anew.
+
+    Args:
+        study: what to run.
+        record: what is there already; is added to.
+        source: the pictures.
+        placement: where to compute.
+        quick: small settings.
+        budget_seconds: wall clock for all curves; None for the study's own.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        record: Record,
+        source: Source,
+        placement: Placement,
+        *,
+        quick: bool = False,
+        budget_seconds: float | None = None,
+    ) -> None:
+        self.study, self.record, self.source, self.placement = study, record, source, placement
+        self.curves = study.curves(quick)
+        self.budget = budget_seconds or study.seconds(quick)
+        if not self.budget > 0:
+            raise ValueError(f"a study takes more than 0 seconds, got {budget_seconds}")
+
+    def events(self) -> Iterator[Event]:
+        """Measure what is missing, yielding every row."""
+        self.record.keep([curve.settings for curve in self.curves])
+        missing = [c for c in self.curves if (c.name, c.seed) not in self.record.endings]
+        done = len(self.curves) - len(missing)
+        end = time.monotonic() + self.budget
+        for place, curve in enumerate(missing):
+            share = (end - time.monotonic()) / (len(missing) - place)
+            for row in self._measured(curve, time.monotonic() + share):
+                part = (done + place + min(row.step / curve.steps, 1)) / len(self.curves)
+                yield Event(row, part, done + place + 1, len(self.curves))
+
+    def finish(self) -> Iterator[Event]:
+        """A study that was stopped has nothing to bring to an end: its record is kept."""
+        return iter(())
+
+    def _measured(self, curve: Curve, deadline: float) -> Iterator[Row]:
+        """At least one row, and the ending."""
+        end = DONE
+        for row in self.study.measure(curve, self.source, self.placement):
+            self.record.add(row)
+            yield row
+            if not isfinite(row.values.get("loss", 0.0)):
+                end = DIVERGED
+            elif row.step < curve.steps and time.monotonic() > deadline:
+                end = OUT_OF_TIME
+                break
+        self.record.add(
+            Ending(
+                curve.name,
+                curve.seed,
+                end,
+                curve.settings,
+                self.source.label,
+                self.placement.label,
+            )
+        )

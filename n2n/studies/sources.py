@@ -1,0 +1,80 @@
+"""Where the studies' pictures come from: the course's files, photos, or what is always at hand."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from n2n.data import course
+from n2n.data.course import Pairs
+
+
+class Source:
+    """Pairs to train on, windows to validate on, and the photos behind them.
+
+    Args:
+        folder: one that holds the course's two files, or photos; None for scikit-image's photos.
+        validation: other photos to validate on, where `folder` holds photos.
+    """
+
+    def __init__(self, folder: Path | None = None, validation: Path | None = None) -> None:
+        self.folder, self._validation = folder, validation
+        self._is_course = folder is not None and (folder / course.TRAINING_FILE).is_file()
+        self._kept: dict[tuple[str, int], Pairs] = {}
+
+    @property
+    def label(self) -> str:
+        """In words, for the record."""
+        if self.folder is None:
+            return "scikit-image's sample photos, point sampling"
+        if self._is_course:
+            return f"files of the course's format in {self.folder.name}"
+        others = "a part held out" if self._validation is None else self._validation.name
+        return f"photos of {self.folder.name}, validation: {others}; point sampling"
+
+    def pairs(self, count: int) -> Pairs:
+        """Two noisy draws each of `count` pictures.
+
+        Raises:
+            ValueError: the course's file holds fewer.
+        """
+        if self._is_course:
+            return _first(self._file(course.TRAINING_FILE), count, course.TRAINING_FILE)
+        return self._once("pairs", count, self.photos[0])
+
+    def windows(self, count: int) -> Pairs:
+        """Noisy and clean, `count` held-out pictures, or all that the course's file has."""
+        if self._is_course:
+            whole = self._file(course.VALIDATION_FILE)
+            return Pairs(*(part[:count] for part in whole))
+        return self._once("windows", count, self.photos[1])
+
+    @cached_property
+    def photos(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """To train on, and held out; scikit-image's where the folder holds the course's files."""
+        if self.folder is None or self._is_course:
+            return course.photos_for()
+        return course.photos_for([self.folder], [self._validation] if self._validation else None)
+
+    def _once(self, kind: str, count: int, photos: Sequence[np.ndarray]) -> Pairs:
+        """Drawn when first asked for, then kept."""
+        if (kind, count) not in self._kept:
+            draw = course.training_pairs if kind == "pairs" else course.validation_pairs
+            self._kept[kind, count] = draw(photos, count)
+        return self._kept[kind, count]
+
+    def _file(self, name: str) -> Pairs:
+        if (name, 0) not in self._kept:
+            assert self.folder is not None
+            self._kept[name, 0] = course.read_pairs(self.folder / name)
+        return self._kept[name, 0]
+
+
+def _first(pairs: Pairs, count: int, name: str) -> Pairs:
+    if len(pairs.first) < count:
+        raise ValueError(
+            f"the study needs {count} pairs, {name} holds {len(pairs.first)}; write more with "
+            "`study data --pairs`"
+        )
+    return Pairs(*(part[:count] for part in pairs))

@@ -1,0 +1,133 @@
+"""A study goes on with what its record lacks, keeps to its budget, and can be stopped anywhere."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from n2n.__main__ import main
+from n2n.devices import Placement
+from n2n.studies import STUDIES, Curve, Record, Source, Study, StudyRun, running
+from n2n.studies.record import DIVERGED, DONE, OUT_OF_TIME, Row
+from tests.studies.small import SOURCE
+from tests.tiny import CPU, refused
+from tests.toy_runs import Clock
+
+SECONDS_A_STEP = 1.0
+NAMES = ["quick", "slow", "wild", "slowest"]
+STEPS = {"quick": 2, "slow": 40, "wild": 5, "slowest": 1000}
+
+
+class Toy:
+    """Curves of as many steps as told, a second each; "wild" breaks at its third."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock, self.begun = clock, []  # type: ignore[var-annotated]
+        self.study = replace(
+            STUDIES["batchnorm"], curves=self.curves, measure=self.measure, budget_seconds=100
+        )
+
+    def curves(self, quick: bool) -> list[Curve]:
+        return [Curve(name, samples=STEPS[name], batch=1, epochs=1) for name in NAMES]
+
+    def measure(self, curve: Curve, source: Source, placement: Placement) -> Iterator[Row]:
+        self.begun.append(curve.name)
+        for step in range(1, curve.steps + 1):
+            self.clock.now += SECONDS_A_STEP
+            broken = curve.name == "wild" and step == 3
+            loss = float("nan") if broken else 1 / step
+            yield Row(curve.name, curve.seed, step, step, step * SECONDS_A_STEP, {"loss": loss})
+            if broken:
+                return
+
+    def run(self, path: Path | None = None, **options: float) -> StudyRun:
+        record = Record() if path is None else Record.read(path)
+        return StudyRun(self.study, record, SOURCE, CPU, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> Toy:
+    clock = Clock()
+    monkeypatch.setattr(running, "time", clock)
+    return Toy(clock)
+
+
+def test_time_left_over_goes_to_the_slow_curves(toy: Toy) -> None:
+    run = toy.run()
+    list(run.events())
+    ends = {name: run.record.end(name) for name in NAMES}
+    assert ends == {"quick": DONE, "slow": OUT_OF_TIME, "wild": DIVERGED, "slowest": OUT_OF_TIME}
+    # 100 s: 2 for quick; a third of 98 for slow; 3 for wild; the rest for slowest.
+    last = {row.curve: row.step for row in run.record.rows}
+    assert last["slow"] == pytest.approx(98 / 3, abs=1.5)
+    assert last["slowest"] == pytest.approx(100 - 2 - 98 / 3 - 3, abs=2.5)
+    assert toy.clock.now == pytest.approx(1100, abs=1.5)
+
+
+def test_a_study_without_time_still_takes_a_step_of_each(toy: Toy) -> None:
+    run = toy.run(budget_seconds=1e-9)
+    list(run.events())
+    assert [row.curve for row in run.record.rows] == NAMES
+    with refused("more than 0 seconds"):
+        toy.run(budget_seconds=-1)
+
+
+def test_a_stopped_study_goes_on_with_what_it_lacks(toy: Toy, tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "toy.jsonl"
+    events = toy.run(path).events()
+    for event in events:
+        if event.row.curve == "slow" and event.row.step == 3:
+            break
+    events.close()  # type: ignore[attr-defined]
+    assert toy.begun == ["quick", "slow"]
+    run = toy.run(path)
+    first = next(iter(run.events()))
+    assert (first.row.curve, first.row.step) == ("slow", 1)
+    assert [row.curve for row in run.record.rows] == ["quick", "quick", "slow"]
+    list(toy.run(path).events())
+    assert toy.begun == ["quick", "slow", "slow", "slow", "wild", "slowest"]
+    whole = Record.read(path)
+    assert list(toy.run(path).events()) == []
+    assert Record.read(path) == whole
+    assert list(toy.run(path).finish()) == []
+
+
+def test_command_runs_a_study_and_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CPU_CORES", "1")
+    words = ["study", "modes", "--out", str(tmp_path), "--quick", "--json"]
+    answers = []
+    for _ in range(2):
+        assert main(words) == 0
+        answers.append(json.loads(capsys.readouterr().out))
+    assert answers[0] == answers[1]
+    assert (tmp_path / "modes.quick.png").stat().st_size > 5000
+    rows = Record.read(Path(answers[0]["record"])).rows
+    assert [row.step for row in rows] == [1, 2, 4, 10]
+    assert rows[0].values["moved_train_255"] < 0.01  # alone: no neighbours
+    assert rows[2].values["moved_train_255"] > 0.5
+    assert all(row.values["moved_eval_255"] < 0.1 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--data", "nowhere"], "nowhere"),
+        (["--seconds-budget", "-1"], "more than 0 seconds"),
+        (["--device", "tpu"], "tpu"),
+    ],
+)
+def test_wrong_use_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    assert main(["study", "batchnorm", "--quick", "--out", str(tmp_path), *words]) == 2
+    assert says in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_types_are_what_the_page_needs(toy: Toy) -> None:
+    assert isinstance(toy.study, Study)
+    event = next(iter(toy.run().events()))
+    assert (event.place, event.count, event.row.step) == (1, len(NAMES), 1)

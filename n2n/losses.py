@@ -26,11 +26,13 @@ def l1(estimate: Tensor, target: Tensor, progress: float = 0.0) -> Tensor:
 
 
 def annealed_l0(estimate: Tensor, target: Tensor, progress: float = 0.0) -> Tensor:
-    """(|estimate - target| + ε)^γ, γ from 2 to 0 over the run: fits random-valued impulses.
+    """(|estimate - target| + ε)^γ, γ from 2 to 1/2 over the run: fits random-valued impulses.
 
-    Lehtinen et al. 2018, section 3.2 (ε = 1e-8). At γ near 0 each pixel votes for one value.
+    Lehtinen et al. 2018, section 3.2 (ε = 1e-8), where γ goes on to 0. There the pixels that are
+    all but equal have almost all of the gradient, and a short run loses what it has learnt: with
+    30 % of impulses 19.5 dB after 450 steps, against 26.0 after 580 that end at 1/2.
     """
-    gamma = 2 * (1 - progress)
+    gamma = 2 - 1.5 * progress
     return ((estimate - target).abs() + L0_EPSILON).pow(gamma).mean()
 
 

@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -11,18 +11,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from n2n import images, shipped
 from n2n.checkpoints import load_weights
 from n2n.devices import Placement, place
+from n2n.kinds import as_array_or_tensor, like
+from n2n.kinds import check_strength as check_strength  # the command line asks before it begins
+from n2n.kinds import mix as mix
 from n2n.models import ModelSpec
 from n2n.models.fused import FusedResidualUNet, fusible
+from n2n.models.padding import pad_to_multiple
 from n2n.tiling import tiles
 
 SMALLEST_TILE_PX = 128
-PIL_MODES = ("L", "RGB", "I;16", "F")  # those that an array can be and that come back from one
 Progress = Callable[[float], None]
 
 
@@ -89,7 +91,7 @@ class Denoiser:
         """
         check_strength(strength)
         start = time.perf_counter()
-        source, convert_back = _as_array_or_tensor(noisy)
+        source, convert_back = as_array_or_tensor(noisy)
         notes: list[str] = []
         result, used = self._tiled(source, strength, self_ensemble, progress, notes)
         height, width = source.shape[-2:] if isinstance(source, Tensor) else source.shape[:2]
@@ -101,6 +103,35 @@ class Denoiser:
             device=used.label,
             notes=tuple(notes),
         )
+
+    def run_together(
+        self, pictures: Sequence[np.ndarray], *, strength: float = 1.0
+    ) -> list[Denoised]:
+        """As `run` on each of some small arrays, all at once; their `padded_size` must be one.
+
+        The time of each is its share.
+        """
+        check_strength(strength)
+        start = time.perf_counter()
+        read = [images.to_tensor(as_array_or_tensor(picture)[0]) for picture in pictures]
+        batch = torch.cat([pad_to_multiple(image, self.stride) for image in read])
+        estimates = self._network(batch, self_ensemble=False)
+        results = []
+        for picture, estimate in zip(pictures, estimates, strict=True):
+            height, width = picture.shape[:2]
+            part = like(estimate[None, :, :height, :width], picture)
+            results.append(mix(picture, part, strength))
+        milliseconds = 1000 * (time.perf_counter() - start) / len(pictures)
+        where = self.placement.label
+        return [
+            Denoised(result, milliseconds, result.shape[0] * result.shape[1] / 1e6, where, ())
+            for result in results
+        ]
+
+    def padded_size(self, picture: np.ndarray) -> tuple[int, int]:
+        """Height and width of what the network sees of a picture: multiples of its stride."""
+        height, width = picture.shape[:2]
+        return height + -height % self.stride, width + -width % self.stride
 
     def _tiled(
         self,
@@ -151,7 +182,7 @@ class Denoiser:
             else:
                 read = images.to_tensor(source[tile.read], channels_last=self.channels_last)
                 estimate = self._network(read, self_ensemble)
-                part = _like(estimate[..., *tile.keep], source)
+                part = like(estimate[..., *tile.keep], source)
                 result[tile.write] = mix(source[tile.write], part, strength)
             if progress is not None:
                 progress((index + 1) / len(plan))
@@ -202,22 +233,6 @@ def _loaded(path: Path, changed: int, name: str, placement: Placement) -> Denois
     return Denoiser(model, spec, placement, name)
 
 
-def check_strength(strength: float) -> None:
-    """Refuse a strength outside [0, 1], NaN included."""
-    if not 0 <= strength <= 1:
-        raise ValueError(f"strength lies between 0 (the input) and 1 (denoised), got {strength}")
-
-
-def mix(noisy: Any, estimate: Any, strength: float) -> Any:  # noqa: ANN401
-    """Noisy + strength · (estimate - noisy), of the same kind; integers are rounded."""
-    if strength == 1:
-        return estimate
-    if isinstance(noisy, np.ndarray) and np.issubdtype(noisy.dtype, np.integer):
-        mixed = (1 - strength) * noisy.astype(np.float32) + strength * estimate.astype(np.float32)
-        return np.rint(mixed).astype(noisy.dtype)
-    return (1 - strength) * noisy + strength * estimate
-
-
 def _placed(model: nn.Module, placement: Placement) -> nn.Module:
     """A copy, since a training run may go on with the weights that placing converts."""
     channels_last = placement.dtype == torch.bfloat16
@@ -241,47 +256,3 @@ def _views(image: Tensor) -> Iterator[tuple[Tensor, Callable[[Tensor], Tensor]]]
             return torch.rot90(estimate.flip(-1) if flip else estimate, -turns, (-2, -1))
 
         yield there, back
-
-
-def _as_array_or_tensor(noisy: Any) -> tuple[Any, Callable[[Any], Any]]:  # noqa: ANN401
-    """The picture as an array or tensor, and the way back to its kind."""
-    if isinstance(noisy, Image.Image):
-        if noisy.mode not in PIL_MODES:
-            raise ValueError(
-                f"a PIL image must be one of {', '.join(PIL_MODES)}, got {noisy.mode}; convert it "
-                "first (n2n.images.read does, transparency and depth included)"
-            )
-        return _as_array_or_tensor(np.asarray(noisy))[0], Image.fromarray
-    if isinstance(noisy, Tensor):
-        if (
-            noisy.ndim != 4
-            or noisy.shape[1] != 3
-            or not noisy.is_floating_point()
-            or not noisy.numel()
-        ):
-            raise ValueError(
-                f"a tensor must be float (B, 3, H, W), got {noisy.dtype} {tuple(noisy.shape)}"
-            )
-        if not bool(torch.isfinite(noisy).all()):
-            raise ValueError("the picture holds NaN or infinite values; replace them first")
-        return noisy, lambda result: result
-    array = np.asarray(noisy)
-    if array.ndim < 2 or array.shape[2:] not in ((), (3,)) or not array.size:
-        raise ValueError(f"an image array must be (H, W) or (H, W, 3), got shape {array.shape}")
-    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-        raise ValueError("the picture holds NaN or infinite values; replace them first")
-    return array, lambda result: result
-
-
-def _like(estimate: Tensor, source: np.ndarray) -> np.ndarray:
-    """(1, 3, h, w) float as an array of the kind of `source`; grey is the mean of the channels."""
-    if source.ndim == 2:
-        estimate = estimate.mean(1, keepdim=True).expand(-1, 3, -1, -1)
-    colour: np.ndarray
-    if source.dtype == np.uint8:
-        colour = images.to_uint8(estimate)
-    elif source.dtype == np.uint16:
-        colour = images.to_uint16(estimate)
-    else:
-        colour = estimate[0].permute(1, 2, 0).numpy().astype(source.dtype)
-    return colour[..., 0] if source.ndim == 2 else colour

@@ -2,7 +2,10 @@
 
 import argparse
 import json
+import math
+from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
@@ -10,8 +13,15 @@ from tqdm import tqdm
 from n2n import images
 from n2n.cli.common import DONE, FAILED, add_device_arguments, first_line, say
 from n2n.data.photos import PHOTO_SUFFIXES, photo_files
-from n2n.denoiser import Denoiser, check_strength, load
+from n2n.denoiser import Denoised, Denoiser, check_strength, load
+from n2n.images import Picture
 from n2n.shipped import names
+
+Record = dict[str, object]
+ERRORS = (ValueError, TypeError, OSError, RuntimeError, MemoryError)
+SMALL_PX = 400**2  # pictures up to this size are denoised several at once
+TOGETHER_PX = 1024**2
+WAITING_PX = 4 * TOGETHER_PX  # what may lie in memory until others of its size come
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,52 +49,116 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object per picture")
 
 
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A picture that was read, and where its result goes."""
+
+    source: Path
+    target: Path
+    picture: Picture
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Denoise every input; a picture that fails is named, the others go on."""
     check_strength(arguments.strength)
     jobs = _jobs(arguments.inputs, arguments.out)
     denoiser = load(arguments.model, device=arguments.device, dtype=arguments.dtype)
     failures = 0
-    for source, target in tqdm(jobs, desc="denoise", unit="picture", disable=len(jobs) < 2):
-        try:
-            record = _one(denoiser, source, target, arguments)
-        except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
-            # What the reader refuses, it names itself.
-            named = isinstance(error, images.ImageError)
-            say(first_line(error) if named else f"{source.name}: {first_line(error)}")
-            failures += 1
-            continue
-        print(json.dumps(record) if arguments.json else _sentence(record), flush=True)
+    with tqdm(total=len(jobs), desc="denoise", unit="picture", disable=len(jobs) < 2) as bar:
+        for outcome in _outcomes(denoiser, jobs, arguments):
+            if isinstance(outcome, str):
+                say(outcome)
+                failures += 1
+            else:
+                print(json.dumps(outcome) if arguments.json else _sentence(outcome), flush=True)
+            bar.update()
     return FAILED if failures else DONE
 
 
-def _one(
-    denoiser: Denoiser, source: Path, target: Path, arguments: argparse.Namespace
-) -> dict[str, object]:
-    picture = images.read(source)
-    with tqdm(
-        total=1.0, desc=source.name, leave=False, bar_format="{l_bar}{bar}| {elapsed}<{remaining}"
-    ) as bar:
-        done = denoiser.run(
-            picture.pixels,
-            strength=arguments.strength,
-            self_ensemble=arguments.self_ensemble,
-            progress=lambda part: bar.update(part - bar.n),
+def _outcomes(
+    denoiser: Denoiser, jobs: list[tuple[Path, Path]], arguments: argparse.Namespace
+) -> Iterator[Record | str]:
+    """What became of each picture, or in one line what was wrong with it.
+
+    Small ones wait for others of their size: a network works faster on many at once.
+    """
+    waiting: defaultdict[tuple[int, int], list[Opened]] = defaultdict(list)
+    for source, target in jobs:
+        try:
+            opened = Opened(source, target, images.read(source))
+        except ERRORS as error:
+            yield _line(source, error)
+            continue
+        size = denoiser.padded_size(opened.picture.pixels)
+        if len(jobs) == 1 or math.prod(size) > SMALL_PX or arguments.self_ensemble:
+            yield _alone(denoiser, opened, arguments)
+            continue
+        waiting[size].append(opened)
+        if len(waiting[size]) * math.prod(size) >= TOGETHER_PX:
+            yield from _together(denoiser, waiting.pop(size), arguments)
+        elif sum(len(group) * math.prod(size) for size, group in waiting.items()) >= WAITING_PX:
+            yield from _together(denoiser, waiting.pop(next(iter(waiting))), arguments)
+    for group in waiting.values():
+        yield from _together(denoiser, group, arguments)
+
+
+def _alone(denoiser: Denoiser, opened: Opened, arguments: argparse.Namespace) -> Record | str:
+    try:
+        with tqdm(
+            total=1.0,
+            desc=opened.source.name,
+            leave=False,
+            bar_format="{l_bar}{bar}| {elapsed}<{remaining}",
+        ) as bar:
+            done = denoiser.run(
+                opened.picture.pixels,
+                strength=arguments.strength,
+                self_ensemble=arguments.self_ensemble,
+                progress=lambda part: bar.update(part - bar.n),
+            )
+        return _written(denoiser, opened, done)
+    except ERRORS as error:
+        return _line(opened.source, error)
+
+
+def _together(
+    denoiser: Denoiser, group: list[Opened], arguments: argparse.Namespace
+) -> Iterator[Record | str]:
+    try:
+        results = denoiser.run_together(
+            [opened.picture.pixels for opened in group], strength=arguments.strength
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    images.write(target, done.image)
+    except ERRORS:  # perhaps too much at once, perhaps one of them: each for itself will tell
+        yield from (_alone(denoiser, opened, arguments) for opened in group)
+        return
+    for opened, done in zip(group, results, strict=True):
+        try:
+            yield _written(denoiser, opened, done)
+        except ERRORS as error:
+            yield _line(opened.source, error)
+
+
+def _line(source: Path, error: Exception) -> str:
+    # What the reader refuses, it names itself.
+    named = isinstance(error, images.ImageError)
+    return first_line(error) if named else f"{source.name}: {first_line(error)}"
+
+
+def _written(denoiser: Denoiser, opened: Opened, done: Denoised) -> Record:
+    opened.target.parent.mkdir(parents=True, exist_ok=True)
+    images.write(opened.target, done.image)
     return {
-        "input": str(source),
-        "output": str(target),
+        "input": str(opened.source),
+        "output": str(opened.target),
         "model": denoiser.name,
         "device": done.device,
         "megapixels": round(done.megapixels, 6),
         "milliseconds": round(done.milliseconds, 3),
-        "notes": [*picture.notes, *done.notes],
+        "notes": [*opened.picture.notes, *done.notes],
     }
 
 
-def _sentence(record: dict[str, object]) -> str:
+def _sentence(record: Record) -> str:
     notes = "".join(f"; {note}" for note in record["notes"])  # type: ignore[attr-defined]
     return (
         f"{record['output']}: {record['megapixels']:.2f} MP in {record['milliseconds']:.0f} ms "

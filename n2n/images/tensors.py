@@ -34,9 +34,11 @@ def to_tensor(pixels: npt.NDArray[Any], *, channels_last: bool = False) -> Tenso
         image = np.moveaxis(np.empty((1, height, width, 3), np.float32), 3, 1)
     else:
         image = np.empty((1, 3, height, width), np.float32)
-    image[0] = planes
-    if not is_float:
-        image /= np.float32(np.iinfo(pixels.dtype).max)
+    if is_float:
+        image[0] = planes
+    else:
+        top = np.float32(np.iinfo(pixels.dtype).max)
+        np.divide(planes, top, out=image[0], dtype=np.float32)
     return torch.from_numpy(image)
 
 

@@ -25,6 +25,7 @@ from n2n.randomness import seeded_initialization
 from n2n.saved import Saved, other_version
 from n2n.schedules import Budget, Landing, Rates, Schedule
 from n2n.training import (
+    Health,
     Step,
     Validation,
     averaged,
@@ -96,6 +97,7 @@ class Run:
         self.start, self.pixels = 0, 0
         self.rate, self.step_seconds = 0.0, 0.0  # of the last step
         self.trouble: str | None = None  # what went wrong without ending the run, in one line
+        self.health = Health()
         self._set_budget(0.0)
 
     @property
@@ -152,7 +154,7 @@ class Run:
         steps = self._trained(plan)
         if len(self.validator):
             steps = validated(steps, validate or self.validate, validate_seconds)
-        steps = recovered(steps, self.average, self.model)
+        steps = recovered(steps, self.average, self.model, self.health)
         if checkpoint is not None:
             save = partial(self._save_or_tell, checkpoint)
             steps = checkpointed(steps, save, checkpoint_seconds, config.decay)
@@ -168,7 +170,7 @@ class Run:
         if not self.rate or self.budget.progress(self.start) >= 1.0:
             return
         plan = Landing(self.rate, self.budget, seconds, self.step_seconds)
-        yield from recovered(self._trained(plan), self.average, self.model)
+        yield from recovered(self._trained(plan), self.average, self.model, self.health)
 
     def _trained(self, plan: Rates) -> Iterator[Step]:
         """Steps from where the run stands, averaged, counted and guarded."""
@@ -238,9 +240,12 @@ class Run:
             self.trouble = None
 
     def save(self, path: Path) -> None:
-        """Write the whole state: weights, optimizer, average, step, time used, pixels seen."""
-        if not usable(self.model):
-            return  # keep the last good one
+        """Write the whole state: weights, optimizer, average, step, time used, pixels seen.
+
+        But not that of a run which is being lost: the last good one stays.
+        """
+        if self.health.lost_looks or not usable(self.model):
+            return
         save_state(
             path,
             {

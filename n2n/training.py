@@ -19,7 +19,9 @@ from n2n.schedules import Rates
 from n2n.schedules import Schedule as Schedule
 
 HALF_MAX = torch.finfo(torch.half).max  # weight files are at half precision
-FALLEN_DB = 1.0  # a validation this far below the best one may be of a network that is being lost
+# By how much a validation may be below the best one: of a good network, and of one not yet lost.
+FALLEN_DB, LOST_DB, LOST_LOOKS = 1.0, 10.0, 3
+PERFECT_DB = 60.0  # more cannot be told from it at 8 bit
 
 # A look at a run takes at most this share of its time, and no run is looked at more often than
 # a plot can show.
@@ -148,18 +150,46 @@ def _require_sound(step: Step, model: nn.Module | None) -> None:
         raise Diverged(f"the weights after step {step.index} are no usable numbers; {advice}")
 
 
-def recovered(steps: Iterable[Step], average: AveragedModel, model: nn.Module) -> Iterator[Step]:
-    """When the weights are lost, put the average back to what it was at the last good validation.
+@dataclass
+class Health:
+    """How a run does, by its validations: the best PSNR, and how many looks in a row found it lost.
 
-    Or to what it was at first. A validation is good when it is not far below the best one.
+    A single bad look may be the optimizer's way; `LOST_LOOKS` of them are a divergence.
     """
-    good, best = _copied(average), -math.inf
+
+    best_db: float = -math.inf
+    lost_looks: int = 0
+
+    def see(self, step: Step) -> bool:
+        """Whether a validated step's network is good: not far below the best.
+
+        Raises:
+            Diverged: it has been lost for several looks.
+        """
+        assert step.validation is not None
+        psnr_db = min(step.validation.psnr_db, PERFECT_DB)
+        self.best_db = max(self.best_db, psnr_db)
+        self.lost_looks = self.lost_looks + 1 if psnr_db < self.best_db - LOST_DB else 0
+        if self.lost_looks >= LOST_LOOKS:
+            raise Diverged(
+                f"the PSNR fell from {self.best_db:.1f} to {psnr_db:.1f} dB by step {step.index}; "
+                f"lower the learning rate (it was {step.rate:g})"
+            )
+        return psnr_db > self.best_db - FALLEN_DB
+
+
+def recovered(
+    steps: Iterable[Step], average: AveragedModel, model: nn.Module, health: Health
+) -> Iterator[Step]:
+    """When the run is lost, put the average back to what it was at the last good validation.
+
+    Or to what it was at first, where none was good.
+    """
+    good = _copied(average)
     try:
         for step in steps:
-            if step.validation is not None:
-                best = max(best, step.validation.psnr_db)
-                if step.validation.psnr_db > best - FALLEN_DB:
-                    good = _copied(average)
+            if step.validation is not None and health.see(step):
+                good = _copied(average)
             yield step
     except Diverged:
         average.load_state_dict(good)

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from n2n import checkpoints
-from n2n.checkpoints import load_weights
+from n2n.checkpoints import load_state, load_weights
 from n2n.runs import Run, TrainConfig
 from n2n.training import Diverged, usable
 from tests.tiny import CPU, assert_same, one_thread, refused  # noqa: F401  a fixture
@@ -101,6 +101,22 @@ def test_a_lost_run_keeps_its_last_good_state(tmp_path: Path, held_out: int) -> 
     run.save_weights(tmp_path / "kept.safetensors")
     load_weights(tmp_path / "kept.safetensors")
     assert checkpoint.read_bytes() == before
+
+
+def test_a_run_that_collapses_to_finite_rubbish_is_lost(tmp_path: Path) -> None:
+    """Unit steps of a high rate leave every number finite, and the picture grey."""
+    config = replace(CONFIG, rate=1.0, warmup_steps=1000, steps=200, average=0.0)
+    run = run_of(config, held_out=1)
+    path, scores = tmp_path / "run.checkpoint", {}
+    with refused("the PSNR fell from", "lower the learning rate", kind=Diverged):
+        for step in run.steps(path, validate_seconds=0.0, checkpoint_seconds=0.0):
+            assert math.isfinite(step.loss)
+            scores |= {step.index: step.validation.psnr_db} if step.validation else {}
+    best = max(scores.values())
+    assert run.validate().psnr_db > best - 1
+    # Since the first look that found it lost, nothing was saved.
+    lost = [index for index, psnr_db in scores.items() if psnr_db < best - 10]
+    assert load_state(path)["step"] <= lost[-2]
 
 
 def test_a_run_that_is_lost_unseen_is_not_landed(tmp_path: Path) -> None:

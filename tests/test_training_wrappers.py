@@ -11,6 +11,7 @@ from torch import nn
 
 from n2n.training import (
     Diverged,
+    Health,
     Step,
     Validation,
     averaged,
@@ -122,19 +123,43 @@ def test_a_lost_run_goes_back_to_its_last_good_average(scores: dict[int, float],
         raise Diverged("lost")
 
     with pytest.raises(Diverged):
-        list(recovered(failing(), average, model))
+        list(recovered(failing(), average, model, Health()))
     assert float(average.module.weight.detach()) == kept
 
 
 def test_so_does_one_that_is_stopped_before_anyone_noticed() -> None:
     model = line()
     average = averaged_model(model, 0.0)
-    steps = recovered(scored({2: 20.0}), average, model)
+    steps = recovered(scored({2: 20.0}), average, model, Health())
     list(itertools.islice(steps, 5))
     for broken in (model, average.module):
         nn.init.constant_(broken.weight, math.nan)
     steps.close()
     assert float(average.module.weight.detach()) == 0
+
+
+def looks(*scores: float) -> Iterator[Step]:
+    for step, score in zip(ready_made(len(scores)), scores, strict=True):
+        yield replace(step, validation=Validation(0.1, score))
+
+
+def test_a_network_that_stays_bad_is_a_divergence() -> None:
+    health = Health()
+    assert [health.see(step) for step in looks(20, 25, 24.5, 16, 14, 20, 13, 14)] == [
+        *(True, True, True),
+        *(False, False, False, False, False),  # never three in a row below 15
+    ]
+    assert health.lost_looks == 2
+    with pytest.raises(
+        Diverged, match=r"^the PSNR fell from 25.0 to 3.0 dB by step 0; lower .*1\)$"
+    ):
+        health.see(next(looks(3)))
+
+
+def test_perfect_pictures_are_no_measure() -> None:
+    """Of noise of no strength the first network may leave nothing; 55 dB is not lost."""
+    health = Health()
+    assert [health.see(step) for step in looks(math.inf, 55, 55, 55)] == [True, False, False, False]
 
 
 # ---- distilling ----

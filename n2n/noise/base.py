@@ -38,7 +38,8 @@ class Noise(Protocol):
     """A frozen corruption of clean pictures (B, C, H, W) in [0, 1]; nothing is ever clipped.
 
     The first of `parameters` is the level; where `per_image` it may be a tensor (B, 1, 1, 1).
-    `loss` names the loss whose minimiser over noisy targets is the reference.
+    `loss` names the loss whose minimiser over noisy targets is the reference. Where `in_bands`, a
+    picture may be made noisy band by band: nothing in the noise is larger than a pixel or a block.
     """
 
     parameters: ClassVar[tuple[Parameter, ...]]
@@ -46,6 +47,7 @@ class Noise(Protocol):
     loss: ClassVar[str]
     zero_mean: ClassVar[bool]
     per_image: ClassVar[bool]
+    in_bands: ClassVar[bool]
 
     def reference(self, clean: Tensor) -> Tensor:
         """What a perfect denoiser would return; PSNR is measured against it."""
@@ -61,6 +63,7 @@ class Checked:
 
     parameters: ClassVar[tuple[Parameter, ...]]
     per_image: ClassVar[bool] = True
+    in_bands: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Refuse values outside the stated ranges, NaN included."""

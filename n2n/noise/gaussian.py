@@ -58,6 +58,7 @@ class CorrelatedGaussian(Checked):
     title: ClassVar[str] = "Grain (blurred Gaussian)"
     loss: ClassVar[str] = "l2"
     zero_mean: ClassVar[bool] = True
+    in_bands: ClassVar[bool] = False  # grain runs across every line
     parameters: ClassVar[tuple[Parameter, ...]] = (
         *Gaussian.parameters,
         Parameter(

@@ -38,6 +38,7 @@ class TextOverlay(Checked):
     title: ClassVar[str] = "Text"
     loss: ClassVar[str] = "l1"
     zero_mean: ClassVar[bool] = False
+    in_bands: ClassVar[bool] = False  # they would cut letters in two
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter(
             name="share",

@@ -11,6 +11,7 @@ import n2n.noise_level
 from n2n import images
 from n2n.data.samples import sample
 from n2n.noise import NOISES, create_noise
+from n2n.randomness import keyed_rng
 from n2n.ui.handlers import pictures, quality
 
 
@@ -40,9 +41,18 @@ def test_a_part_gets_the_noise_that_the_whole_gets(name: str) -> None:
     clean = np.tile(sample("chelsea"), (8, 1, 1))
     noise = create_noise(name)
     whole = pictures.add_noise(clean, noise, 1)
-    band = pictures.BAND_ROWS
-    part = pictures.add_noise(clean, noise, 1, only=slice(band + 5, band + 9))
-    np.testing.assert_array_equal(part, whole[band : 2 * band])
+    rows = slice(pictures.BAND_ROWS - 5, pictures.BAND_ROWS + 9)
+    part = pictures.add_noise(clean, noise, 1, only=rows)
+    np.testing.assert_array_equal(part, whole[rows])
+
+
+@pytest.mark.parametrize("name", [name for name in NOISES if not NOISES[name].in_bands])
+def test_noise_with_structure_has_no_seams(name: str) -> None:
+    """What the page shows is one draw of the whole picture, also where it is high."""
+    clean = np.full((2 * pictures.BAND_ROWS + 9, 31, 3), 128, np.uint8)
+    noise = create_noise(name)
+    draw = noise(images.to_tensor(clean), keyed_rng(5, 0))
+    np.testing.assert_array_equal(pictures.add_noise(clean, noise, 5), images.to_uint8(draw))
 
 
 def test_noise_has_the_level_that_was_asked_for() -> None:

@@ -223,9 +223,8 @@ def _preview(picture: Picture, settings: Settings, look: Look) -> Pixels:
     shrink = getattr(noise, "block_px", 1)
     small = slice(rows.start // shrink, max(rows.stop // shrink, rows.start // shrink + 1))
     part = pictures.add_noise(picture.pixels, noise, whole_seed(settings.seed), only=small)
-    top = small.start - small.start // pictures.BAND_ROWS * pictures.BAND_ROWS
     _, columns = crop_box(part, look, PREVIEW_PX)
-    return part[top : top + PREVIEW_PX, columns]
+    return part[:PREVIEW_PX, columns]
 
 
 def _noisy_update(scene: Scene, look: Look) -> Update:

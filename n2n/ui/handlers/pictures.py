@@ -1,7 +1,8 @@
 """The one road of a picture in the app: read -> 8 bit -> noise -> 8 bit; all of it in bands.
 
 Bands of rows keep a picture of many megapixels from ever becoming one float array. Each band draws
-its noise from its own key, so a part of a picture gets the very noise that the whole gets.
+its noise from its own key, so a part of a picture gets the very noise that the whole gets. A noise
+with a structure that bands would cut, such as text, takes the whole picture as one band.
 """
 
 from collections.abc import Callable, Iterator
@@ -65,13 +66,14 @@ def add_noise(clean: Pixels, noise: Noise, seed: int, only: slice | None = None)
         clean: (H, W) or (H, W, 3).
         noise: what to add.
         seed: the same seed gives the same noise.
-        only: rows of the noisy picture to compute; the bands that hold them come back.
+        only: rows of the noisy picture to compute and give back.
     """
 
     def draw(band: Tensor, index: int) -> Tensor:
         return noise(band, keyed_rng(seed, index))
 
-    return _banded(clean, draw, _block_px(noise), only)
+    rows = BAND_ROWS if noise.in_bands else len(clean)
+    return _banded(clean, draw, _block_px(noise), rows, only)
 
 
 def mixed(noisy: Pixels, estimate: Pixels, strength: float) -> Pixels:
@@ -126,16 +128,19 @@ def _banded(
     pixels: npt.NDArray[Any],
     change: Callable[[Tensor, int], Tensor],
     block_px: int = 1,
+    band_rows: int = BAND_ROWS,
     only: slice | None = None,
 ) -> Pixels:
     """Apply `change(band, index)` to float bands and round the results to 8 bit."""
     whole = len(pixels) - len(pixels) % block_px or len(pixels)
+    only = only or slice(0, whole)
     parts = []
-    for index, rows in enumerate(bands(whole, BAND_ROWS * block_px)):
-        top, bottom = index * BAND_ROWS, (index + 1) * BAND_ROWS
-        if only is not None and (bottom <= only.start or top >= only.stop):
+    for index, rows in enumerate(bands(whole, band_rows * block_px)):
+        top, bottom = index * band_rows, (index + 1) * band_rows
+        if bottom <= only.start or top >= only.stop:
             continue
         changed = change(as_tensor(pixels[rows]), index)
+        changed = changed[..., max(only.start - top, 0) : only.stop - top, :]
         eight_bit = images.to_uint8(changed.expand(-1, 3, -1, -1))
         parts.append(eight_bit[..., 0] if pixels.ndim == 2 else eight_bit)
     return np.ascontiguousarray(np.concatenate(parts))

@@ -243,7 +243,8 @@ class LiveRun:
         try:
             self.history.write_csv(self.checkpoint.with_suffix(".csv"))
         except OSError as error:
-            self.run.trouble = f"the history could not be written: {error.strerror or error}"
+            trouble = f"the history could not be written: {error.strerror or error}"
+            self.run.trouble = self.run.trouble or trouble
 
 
 def _history_beside(resume: Path | Saved, start: int) -> History:

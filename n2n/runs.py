@@ -77,17 +77,7 @@ class Run:
             unit_gradient=config.unit_gradient and config.optimizer in ADAPTIVE,
         )
         self.noise = parse(config.noise)
-        self.pairs = NoisyPairs(
-            Photos(photos, self.placement.device),
-            self.noise,
-            config.batch,
-            config.crop_px,
-            seed=config.seed,
-            targets="noisy" if config.targets == "noisy" else "clean",
-            frozen=config.frozen,
-            file_step=config.file_step,
-            exposure=config.exposure,
-        )
+        self.pairs = self._pairs(Photos(photos, self.placement.device))
         self.teacher = self._teacher()
         whole = torch.empty(config.batch, 1, config.crop_px, config.crop_px)
         self.batch_pixels = self.validation_noise.reference(whole).numel()
@@ -208,6 +198,20 @@ class Run:
                 begun = time.monotonic()
         finally:
             self.budget.pause()
+
+    def _pairs(self, photos: Photos) -> NoisyPairs:
+        config = self.config
+        return NoisyPairs(
+            photos,
+            self.noise,
+            config.batch,
+            config.crop_px,
+            seed=config.seed,
+            targets="noisy" if config.targets == "noisy" else "clean",  # a teacher makes its own
+            frozen=config.frozen,
+            file_step=config.file_step,
+            exposure=config.exposure,
+        )
 
     def _teacher(self) -> nn.Module | None:
         if self.config.teacher is None:

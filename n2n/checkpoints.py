@@ -142,7 +142,7 @@ def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> 
         temporary.chmod(0o644)  # safetensors makes files that only their owner may read
         os.replace(temporary, path)
     except SafetensorError as error:
-        raise OSError(f"{path} could not be written: {error}") from error
+        raise OSError(f"{path.name} could not be written: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -22,12 +22,13 @@ from n2n.models import MODELS, kmacs_per_pixel, parameter_count
 from n2n.models.initialization import INITIALIZATIONS
 from n2n.noise import NOISES
 from n2n.optimizers import OPTIMIZERS
-from n2n.recipes import RECIPES
+from n2n.recipes import PRESETS, RECIPES
 from n2n.runs import CHECKPOINT_SECONDS
 from n2n.saved import Saved
 from n2n.training import Diverged
 
 EVERY_SECONDS = 1.0  # a row of the history
+NAMED = RECIPES | PRESETS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,8 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--recipe",
-        choices=list(RECIPES),
-        help="the settings of a shipped model, for whatever is not given here",
+        choices=list(NAMED),
+        help="the settings of a shipped model, or of a run to watch, for what is not given here",
     )
     parser.add_argument(
         "--resume",
@@ -168,7 +169,7 @@ def _config(arguments: argparse.Namespace, saved: Saved | None) -> TrainConfig:
     """What is given, over the recipe or else the run that is resumed, over the defaults."""
     base = saved.config if saved is not None else TrainConfig()
     if arguments.recipe is not None:
-        base = RECIPES[arguments.recipe].config
+        base = NAMED[arguments.recipe].config
     names = {field.name for field in fields(TrainConfig)}
     given = {
         key: value for key, value in vars(arguments).items() if key in names and value is not None
@@ -257,7 +258,7 @@ def _write_card(live: LiveRun, arguments: argparse.Namespace, source: str) -> No
         "command": shlex.join(["python", "-m", "n2n", *_without_folders(sys.argv[1:])]),
         "sha256": sha256(weights),
     }
-    recipe = RECIPES.get(arguments.recipe)
+    recipe = NAMED.get(arguments.recipe)
     if recipe is not None:
         card |= {"purpose": recipe.purpose, "known_failures": list(recipe.known_failures)}
     weights.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")

@@ -11,6 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from n2n import images
+from n2n.cli import samples
 from n2n.cli.common import DONE, FAILED, add_device_arguments, first_line, say
 from n2n.data.photos import PHOTO_SUFFIXES, photo_files
 from n2n.denoiser import Denoised, Denoiser, check_strength, load
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="average over 8 flips and rotations: 8 times the work",
     )
+    samples.add_arguments(parser)
     add_device_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object per picture")
 
@@ -82,6 +84,7 @@ def _outcomes(
 
     Small ones wait for others of their size: a network works faster on many at once.
     """
+    one_by_one = len(jobs) == 1 or arguments.self_ensemble or arguments.samples
     waiting: defaultdict[tuple[int, int], list[Opened]] = defaultdict(list)
     for source, target in jobs:
         try:
@@ -90,7 +93,7 @@ def _outcomes(
             yield _line(source, error)
             continue
         size = denoiser.padded_size(opened.picture.pixels)
-        if len(jobs) == 1 or math.prod(size) > SMALL_PX or arguments.self_ensemble:
+        if one_by_one or math.prod(size) > SMALL_PX:
             yield _alone(denoiser, opened, arguments)
             continue
         waiting[size].append(opened)
@@ -116,7 +119,10 @@ def _alone(denoiser: Denoiser, opened: Opened, arguments: argparse.Namespace) ->
                 self_ensemble=arguments.self_ensemble,
                 progress=lambda part: bar.update(part - bar.n),
             )
-        return _written(denoiser, opened, done)
+        record = _written(denoiser, opened, done)
+        if arguments.samples:
+            record |= samples.write(denoiser, opened.picture.pixels, opened.target, arguments)
+        return record
     except ERRORS as error:
         return _line(opened.source, error)
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from n2n.data.course import unit
+from n2n.data.course import Pairs, unit
 from n2n.devices import Placement
 from n2n.metrics import psnr_global_db, psnr_mean_db
 from n2n.studies import figures
@@ -16,32 +16,56 @@ from n2n.studies.fitting import fit_and
 from n2n.studies.record import Record, Row, mean_and_spread
 from n2n.studies.sources import Source
 
-PUBLISHED = "20 LBFGS (the published code)"
-HYBRID = "5 LBFGS, then momentum (the text)"
 REPORTED_DB = 74.5
+# The published code steps LBFGS at 0.05 and falls short; at PyTorch's own rate, 1, it is as said.
+CURVES = {
+    "20 LBFGS, rate 1": (20, 1.0),
+    "5 LBFGS, then momentum, rate 0.05 (the text)": (5, 0.05),
+    "20 LBFGS, rate 0.05 (the published code)": (20, 0.05),
+}
+SEEDS = (0, 1, 2)
 
 
 def curves(quick: bool) -> list[Curve]:
-    """20 steps on one sample, fp32. The quick one takes a quarter of the picture."""
+    """20 steps on one sample in fp32, from the published code's first weights.
+
+    The quick one takes a quarter of the picture.
+    """
     settings: dict[str, Any] = {
         "samples": 1,
         "batch": 1,
         "epochs": 20,
         "validate_every": 1,
         "exact": True,
+        "optimizer": "hybrid",
+        "initialization": "xavier-half-sparse",
+        "targets": "same",
+        "side_px": 16 if quick else 32,
     }
-    side = 16 if quick else 32
     return [
-        Curve(name, optimizer="hybrid", lbfgs_steps=steps, targets="same", side_px=side, **settings)
-        for name, steps in ((PUBLISHED, 20), (HYBRID, 5))
+        Curve(name, seed, lbfgs_steps=steps, rate=rate, **settings)
+        for seed in ((0,) if quick else SEEDS)
+        for name, (steps, rate) in CURVES.items()
     ]
 
 
 def measure(curve: Curve, source: Source, placement: Placement) -> Iterator[Row]:
     """PSNR of the float output on the sample itself, in training mode as the report measured."""
-    first = source.pairs(curve.samples).first[..., : curve.side_px, : curve.side_px]
-    sample = unit(first).to(placement.device)
-    return fit_and(curve, source, placement, partial(_psnr, sample))
+    one = _One(source, curve.seed)
+    first = one.pairs(curve.samples).first[..., : curve.side_px, : curve.side_px]
+    return fit_and(curve, one, placement, partial(_psnr, unit(first).to(placement.device)))
+
+
+class _One(Source):
+    """Another sample for each seed: some are far easier than others."""
+
+    def __init__(self, source: Source, seed: int) -> None:
+        super().__init__(source.folder)
+        self.whole, self.seed = source, seed
+
+    def pairs(self, count: int) -> Pairs:
+        """The one."""
+        return Pairs(*(part[self.seed : self.seed + 1] for part in self.whole.pairs(len(SEEDS))))
 
 
 @torch.no_grad()
@@ -62,9 +86,9 @@ def answer(record: Record) -> str:
     parts = [
         f"{mean_and_spread(record.last(name, 'psnr_train_db'))} dB in training mode and "
         f"{mean_and_spread(record.last(name, 'psnr_eval_db'))} dB in evaluation mode ({name})"
-        for name in (PUBLISHED, HYBRID)
+        for name in CURVES
     ]
-    return f"One sample is learnt to {' and '.join(parts)}; the report: {REPORTED_DB} dB."
+    return f"A sample is learnt to {'; '.join(parts)}; the report: {REPORTED_DB} dB."
 
 
 STUDY = Study(
@@ -75,5 +99,5 @@ STUDY = Study(
     measure=measure,
     draw=partial(figures.curves, value="psnr_train_db", references={"the report": REPORTED_DB}),
     answer=answer,
-    budget_seconds=600,
+    budget_seconds=1200,
 )

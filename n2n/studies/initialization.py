@@ -38,5 +38,5 @@ STUDY = Study(
     measure=fit,
     draw=figures.curves,
     answer=answer,
-    budget_seconds=5400,
+    budget_seconds=4800,
 )

@@ -17,7 +17,13 @@ def curves(quick: bool) -> list[Curve]:
     full: dict[str, Any] = {"samples": 50_000, "epochs": 1, "validate_every": 25}
     settings: dict[str, Any] = Quick()._asdict() | {"validate_every": 5} if quick else full
     return [
-        Curve(REPORT, optimizer="hybrid", flips=True, **settings),
+        Curve(
+            REPORT,
+            optimizer="hybrid",
+            initialization="xavier-half-sparse",
+            flips=True,
+            **settings,
+        ),
         Curve(
             OURS,
             network="ee559",

@@ -28,9 +28,12 @@ ORDER = (
 
 @pytest.mark.parametrize("name", REPORTED)
 def test_the_reports_own_settings(name: str) -> None:
-    curve = STUDIES[name].curves(False)[0]
-    assert (curve.samples, curve.batch, curve.epochs, curve.rate) == REPORTED[name]
-    assert (curve.network, curve.side_px, curve.pairs) == ("seed", 32, "course")
+    settings = {
+        (curve.samples, curve.batch, curve.epochs, curve.rate)
+        for curve in STUDIES[name].curves(False)
+        if (curve.network, curve.side_px, curve.pairs) == ("seed", 32, "course")
+    }
+    assert REPORTED[name] in settings
 
 
 def test_order_and_time() -> None:

@@ -32,6 +32,8 @@ NETWORK_API: dict[str, Any] = {"concurrency_id": "network-api", "concurrency_lim
 # A tick must not stand in the queue, where it would count against those that may wait.
 TICK: dict[str, Any] = {**PRIVATE, "queue": False}
 
+SPARE_SECONDS = 15  # beside training, of a GPU that is lent by the call
+
 
 def checked_path(path: str | None) -> Path:
     """A path that lies below the folder Gradio stores uploads in, links followed.

@@ -30,6 +30,7 @@ class Limits:
         waiting_runs: runs that may wait for the device; one more is refused.
         unattended_minutes: a run whose page was not seen for so long is stopped.
         run_minutes: how long a run's model, history and checkpoint are kept after its end.
+        run_megabytes: room for these files of all runs; the oldest go first.
         gpu_seconds: the longest run where the GPU is lent by the call (ZeroGPU).
     """
 
@@ -46,6 +47,7 @@ class Limits:
     waiting_runs: int = 4
     unattended_minutes: float = 3.0
     run_minutes: float = 60.0
+    run_megabytes: float = 2048.0
     gpu_seconds: float = 45.0
 
     @property

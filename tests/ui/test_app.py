@@ -42,7 +42,7 @@ def test_the_app_builds_twice() -> None:
     tabs = ["Denoise", *views, "Train", "How it works"]
     assert labels == tabs
     public = {d["api_name"] for d in config["dependencies"] if d["api_visibility"] == "public"}
-    assert public == {"add_noise", "denoise", "compare"}
+    assert public == {"add_noise", "denoise", "compare", "train"}
 
 
 def test_the_app_is_hardened() -> None:
@@ -72,6 +72,14 @@ def test_endpoints_are_as_documented(client: Client) -> None:
         "/add_noise": [("image", None), ("noise", "gaussian"), ("level", 25), ("seed", 0)],
         "/denoise": [("image", None), ("model", "best"), ("strength", 1)],
         "/compare": [("noisy", None), ("denoised", None), ("clean", None)],
+        "/train": [
+            ("images", None),
+            ("noise", "gaussian"),
+            ("level", 25),
+            ("model", "fast"),
+            ("seconds", 30),
+            ("targets", "noisy"),
+        ],
     }
     assert all(endpoint["description"] for endpoint in found.values())
 

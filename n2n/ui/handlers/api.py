@@ -30,7 +30,7 @@ def add_noise(image: str | None, noise: str, level: float, seed: float) -> Pixel
         ValueError: no picture, an unknown noise, no number, or a level outside its range.
     """
     parameters(noise)
-    model, whole = create_noise(noise, _number("level", level)), whole_seed(_number("seed", seed))
+    model, whole = create_noise(noise, number("level", level)), whole_seed(number("seed", seed))
     return pictures.add_noise(_read(image).pixels, model, whole)
 
 
@@ -54,7 +54,7 @@ def denoise(
         ValueError: no picture, no such model, a strength outside 0 to 1, or a picture that is too
             large for a slow model.
     """
-    part = _number("strength", strength)
+    part = number("strength", strength)
     check_strength(part)
     network.load(model)  # an unknown name is refused before the wait
     picture = _read(image)
@@ -117,7 +117,7 @@ def _facts(
     }
 
 
-def _number(name: str, value: object) -> float:
+def number(name: str, value: object) -> float:
     """A number from a program, which may send anything; whole ones stay exact.
 
     Raises:

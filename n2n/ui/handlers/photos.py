@@ -87,6 +87,18 @@ def add(visitor: str, paths: Sequence[str | Path]) -> str:
     return f"Left out: {named}."
 
 
+def read_all(paths: Sequence[Path]) -> list[Photo]:
+    """Read photos; their paths were checked.
+
+    Raises:
+        ValueError: one cannot be read, or they are too many or too large.
+    """
+    found: list[Photo] = []
+    for path in paths:
+        found.append(_read(path, Album(tuple(found))))
+    return found
+
+
 def clear(visitor: str) -> None:
     """Forget a visitor's album."""
     albums().drop(visitor)

@@ -53,6 +53,11 @@ class Files:
             return found
         return {}
 
+    def delete(self) -> None:
+        """Remove them all."""
+        for suffix in SUFFIXES:
+            self.stem.with_suffix(suffix).unlink(missing_ok=True)
+
     def tell(self, **facts: Any) -> None:  # noqa: ANN401  plain values
         """Add to the facts, as a whole or not at all."""
         new = self._facts.with_suffix(".tmp")
@@ -70,11 +75,12 @@ class RunFiles:
     Args:
         folder: made if need be, for the server's own eyes.
         keep_seconds: files that were not written for so long go.
+        max_bytes: of all files; the oldest go first.
     """
 
-    def __init__(self, folder: Path, keep_seconds: float) -> None:
+    def __init__(self, folder: Path, keep_seconds: float, max_bytes: float) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.folder, self._keep_seconds = folder, keep_seconds
+        self.folder, self._keep_seconds, self._max_bytes = folder, keep_seconds, max_bytes
 
     def of(self, run: str) -> Files:
         """The files of the run with this id, whatever a page says that it is."""
@@ -88,25 +94,39 @@ class RunFiles:
         return path.read_text()
 
     def drop_stale(self) -> None:
-        """Delete what was promised to go."""
-        oldest = time.time() - self._keep_seconds
-        for path in self._all():
-            with contextlib.suppress(OSError):  # another process was faster
-                if path.stat().st_mtime < oldest:
-                    path.unlink()
+        """Delete what was promised to go, and the oldest of what there is no room for."""
+        room, oldest = self._max_bytes, time.time() - self._keep_seconds
+        for changed, size, path in sorted(self._all(), reverse=True):
+            room -= size
+            if changed < oldest or room < 0:
+                path.unlink(missing_ok=True)
 
-    def _all(self) -> Iterator[Path]:
-        return (path for path in self.folder.iterdir() if path.suffix in SUFFIXES)
+    def _all(self) -> Iterator[tuple[float, int, Path]]:
+        """Each file with the time of its last change and its size, those half written, too."""
+        for path in self.folder.iterdir():
+            if path.name == SECRET:
+                continue
+            with contextlib.suppress(OSError):  # it has gone meanwhile
+                found = path.stat()
+                yield found.st_mtime, found.st_size, path
 
 
 @cache
 def run_files() -> RunFiles:
     """The folder of this process: N2N_RUNS_FOLDER, or one in the user's cache directory."""
-    keep = 60 * limits().run_minutes + limits().train_seconds
+    bounds = limits()
+    keep = 60 * bounds.run_minutes + bounds.train_seconds
+    found = RunFiles(_folder(), keep, bounds.run_megabytes * 2**20)
+    found.drop_stale()  # what an earlier server left
+    return swept(found)
+
+
+def _folder() -> Path:
     given = os.environ.get(FOLDER)
     if given:
-        return swept(RunFiles(Path(given), keep))
+        return Path(given)
     with contextlib.suppress(OSError, RuntimeError):  # no home, or one that is read-only
-        caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        return swept(RunFiles(Path(caches) / "n2n" / "runs", keep))
-    return swept(RunFiles(Path(tempfile.gettempdir()) / "n2n-runs", keep))
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "n2n" / "runs"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+    return Path(tempfile.gettempdir()) / "n2n-runs"

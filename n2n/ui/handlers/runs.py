@@ -3,7 +3,7 @@
 import atexit
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict
 from functools import cache
 
@@ -109,7 +109,7 @@ def announce(run: str, order: Order, title: str) -> None:
     run_files().of(run).tell(**facts)
 
 
-def here(run: str, order: Order) -> Iterator[tuple[View[Event], VisibleRun | None]]:
+def here(run: str, order: Order) -> Generator[tuple[View[Event], VisibleRun | None], None, None]:
     """The same run without a thread: where a GPU is lent to this very call. Closing stops it."""
     made: list[VisibleRun] = []
 

@@ -33,7 +33,7 @@ CHOICES: dict[str, list[str]] = {
 }
 MOST = {"batch": 256, "crop_px": 512, "steps": 100_000, "frozen": 1000, "seed": 2**31 - 1}
 MOST_MEGAPIXELS = 2.0  # in a batch: what a step may take of the memory
-MOST_STEP_SECONDS = 4.0  # so that a stop acts in time
+MOST_STEP_SECONDS = 2.0  # so that a stop acts in time
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,17 @@
 """The endpoints for programs: each can be called alone, by name, and remembers nothing."""
 
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
 
-from n2n.ui.events import NETWORK_API, Upload, handler, upload
-from n2n.ui.handlers import api
+from n2n.ui.events import NETWORK_API, SPARE_SECONDS, Upload, Uploads, handler, on_gpu, upload
+from n2n.ui.handlers import api, train_api
+from n2n.ui.limits import limits
 
 # View_api shows these widgets' first values as defaults; the page never shows the widgets.
 
@@ -26,6 +32,12 @@ class Api:
     picture: gr.Image
     facts: gr.JSON
     press: gr.Button
+    images: Uploads
+    trained: gr.Textbox
+    seconds: gr.Number
+    targets: gr.Textbox
+    event: gr.JSON
+    weights: gr.File
 
 
 def layout() -> Api:
@@ -44,6 +56,12 @@ def layout() -> Api:
             picture=gr.Image(format="png", label="picture"),
             facts=gr.JSON(label="facts"),
             press=gr.Button(),
+            images=Uploads(label="images", file_count="multiple"),
+            trained=gr.Textbox("fast", label="model"),
+            seconds=gr.Number(30, label="seconds"),
+            targets=gr.Textbox("noisy", label="targets"),
+            event=gr.JSON(label="event"),
+            weights=gr.File(label="weights"),
         )
 
 
@@ -74,3 +92,25 @@ def wire(widgets: Api) -> None:
         api_description=api.compare.__doc__,
         concurrency_limit=2,
     )
+    press(
+        on_gpu(handler(_train, quote=str), limits().gpu_seconds + SPARE_SECONDS),
+        [
+            widgets.images, widgets.noise, widgets.level, widgets.trained, widgets.seconds,
+            widgets.targets,
+        ],
+        [widgets.event, widgets.weights],
+        api_name="train",
+        api_description=train_api.train_model.__doc__,
+        concurrency_limit=1 + limits().waiting_runs,
+    )  # fmt: skip
+
+
+def _train(
+    images: list[str], noise: str, level: float, model: str, seconds: float, targets: str
+) -> Iterator[tuple[Any, str | None]]:
+    """The stream, its file where Gradio hands files out from."""
+    name, folder = f"{model}.safetensors", get_upload_folder()
+    stream = train_api.train_model(images, noise, level, model, seconds, targets)
+    with closing(stream) as events:
+        for event, weights in events:
+            yield event, weights and save_bytes_to_cache(weights, name, folder)

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from n2n.jobs import State
-from n2n.ui.events import LATEST, NETWORK, PRIVATE, TICK, handler, on_gpu
+from n2n.ui.events import LATEST, NETWORK, PRIVATE, SPARE_SECONDS, TICK, handler, on_gpu
 from n2n.ui.handlers import models, photos, train, train_form, train_words
 from n2n.ui.handlers.photos import MINE
 from n2n.ui.handlers.run_files import run_files
@@ -22,7 +22,6 @@ from n2n.ui.tabs import train_result as result
 
 STORAGE_KEY = "n2n-runs"
 MINUTES_WEST = "() => new Date().getTimezoneOffset()"
-SPARE_SECONDS = 15  # beside training, of a GPU that is lent by the call
 NOTHING = Seen("nothing")  # is shown yet
 CONDITIONAL = (
     "levels",
@@ -80,7 +79,7 @@ def wire(tab: TrainTab, app: gr.Blocks, beside: Neighbours) -> None:
     """Bind all events; they use what one visitor owns, so they are private."""
     app.load(None, None, tab.west, js=MINUTES_WEST)
     _wire_photos(tab, beside)
-    _wire_form(tab)
+    _wire_form(tab, app)
     _wire_run(tab, app, beside)
     _wire_speed(tab, beside)
     _wire_use(tab, beside)
@@ -113,7 +112,7 @@ def _wire_photos(tab: TrainTab, beside: Neighbours) -> None:
     shown.clear.click(handler(clear), inputs, outputs, **PRIVATE)
 
 
-def _wire_form(tab: TrainTab) -> None:
+def _wire_form(tab: TrainTab, app: gr.Blocks) -> None:
     form, plan = tab.left.form, tab.left.plan
 
     def changed(*values: Any) -> list[Any]:  # noqa: ANN401  what stands in the controls
@@ -127,6 +126,7 @@ def _wire_form(tab: TrainTab) -> None:
     form.noise.input(handler(other_noise), form.all, form.sliders, **PRIVATE).then(
         changed, form.all, [plan, *tab.conditional], **LATEST
     )
+    app.load(changed, form.all, [plan, *tab.conditional], **PRIVATE)
     for widget in form.all:
         if widget not in (form.base, form.noise, form.photos):
             widget.input(changed, form.all, [plan, *tab.conditional], **LATEST)

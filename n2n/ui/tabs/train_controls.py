@@ -8,7 +8,7 @@ import gradio as gr
 from n2n.noise import NOISES, Parameter
 from n2n.recipes import PRESETS
 from n2n.ui.events import Uploads
-from n2n.ui.handlers import photos, speed, train_form, train_words
+from n2n.ui.handlers import photos, speed, train_form
 from n2n.ui.handlers.train_form import CHOICES, FIXED, FRESH, FROZEN, MOST, RANGE, Form
 from n2n.ui.limits import limits
 from n2n.ui.tabs import denoise_controls
@@ -93,7 +93,7 @@ def layout() -> Controls:
     model = gr.Dropdown(_models(), value=form.model, label="Model")
     with gr.Accordion("Advanced", open=False):
         advanced = _learning(form) | _batches(form) | _length(form)
-    plan = gr.Markdown(train_words.plan(form), elem_classes="line", elem_id="plan")
+    plan = gr.Markdown("", elem_classes="line", elem_id="plan")  # needs a measurement first
     controls = FormControls(
         base=gr.State(FIRST), photos=brought.source, model=model, **noise, **advanced
     )

@@ -1,10 +1,10 @@
-"""Command line: python -m n2n denoise | evaluate | train."""
+"""Command line: python -m n2n denoise | evaluate | train | study | bench."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
-from n2n.cli import denoise, evaluate, study, train
+from n2n.cli import bench, denoise, evaluate, study, train
 from n2n.cli.common import FAILED, WRONG_USE, first_line, say
 from n2n.devices import use_available_cores
 from n2n.images import ImageError
@@ -14,6 +14,7 @@ COMMANDS = {
     "evaluate": (evaluate, "measure PSNR and SSIM on a folder of clean photos"),
     "train": (train, "train a network from noisy pairs"),
     "study": (study, "the course's data and studies"),
+    "bench": (bench, "measure speed and memory beside reference points"),
 }
 
 

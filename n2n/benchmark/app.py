@@ -1,0 +1,116 @@
+"""The web app as its visitors wait for it: start, a click on Denoise, the sliders, bytes sent."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+from n2n import images
+from n2n.benchmark.inference import noisy_photo
+from n2n.benchmark.measured import QUICK_RUNS, RUNS, Measured, medians
+from n2n.benchmark.page import Answer, Visitor
+from n2n.denoiser import load
+
+# What app.py does, wherever the package lies.
+PROGRAM = "from n2n.ui import build_app, launch_options; build_app().launch(**launch_options())"
+UPLOAD, BUTTON, STRENGTH = "Upload, drop or paste a picture", "denoise", "Strength (%)"
+DETAIL, ACROSS = "Detail", "Across (%)"
+READY_SECONDS, START_SECONDS = 8.0, 120.0
+MOST_MEGABYTES, CLICK_SECONDS, LOOK_SECONDS = 1.5, 0.25, 0.2
+
+
+def measure(quick: bool) -> Iterator[Measured]:
+    """All of it, on a server of its own."""
+    runs, side = (QUICK_RUNS, 64) if quick else (RUNS, 512)
+    picture = noisy_photo(side, side)
+    network = medians({"": lambda: load("best")(picture)}, runs)[""]
+    with tempfile.TemporaryDirectory() as name, served(Path(name)) as (url, ready):
+        yield Measured("page answers", ready, "s", at_most=READY_SECONDS, note="after its start")
+        visitor = Visitor(url)
+        visitor.open()
+        file = Path(name) / "picture.png"
+        images.write(file, picture)
+        visitor.upload(UPLOAD, file)
+        what = f"{side} × {side}"
+        yield from _click(visitor, what, network, runs)
+        yield from _look(visitor, what, runs)
+
+
+def _click(visitor: Visitor, what: str, network: float, runs: int) -> Iterator[Measured]:
+    """From the click to the denoised picture, but for the network."""
+    seconds, megabytes = _timed(lambda run: visitor.click(BUTTON, follow=False), runs)
+    yield Measured(
+        f"click to denoised picture without the network, {what}", seconds - network, "s", runs,
+        at_most=CLICK_SECONDS, note=f"{seconds:.3f} s of which the network {network:.3f}",
+    )  # fmt: skip
+    yield Measured("sent for it", megabytes, "MB", runs, at_most=MOST_MEGABYTES)
+
+
+def _look(visitor: Visitor, what: str, runs: int) -> Iterator[Measured]:
+    """The strength slider over the whole picture; the place of the detail."""
+    changes: dict[str, Callable[[int], Answer]] = {
+        "strength": lambda run: visitor.change(STRENGTH, 50 + run),
+        "detail": lambda run: visitor.change(ACROSS, 30 + run),
+    }
+    for name, change in changes.items():
+        if name == "detail":
+            visitor.click(DETAIL, "select")
+        seconds, megabytes = _timed(change, runs)
+        yield Measured(f"{name}, {what}", seconds, "s", runs, at_most=LOOK_SECONDS)
+        yield Measured("sent for it", megabytes, "MB", runs, at_most=MOST_MEGABYTES)
+
+
+def _timed(change: Callable[[int], Answer], runs: int) -> tuple[float, float]:
+    """Median seconds, and the most megabytes that were sent."""
+    seconds, sent = [], []
+    change(0)
+    for run in range(1, runs + 1):
+        start = time.perf_counter()
+        answer = change(run)
+        seconds.append(time.perf_counter() - start)
+        sent.append(answer.sent_bytes)
+    return median(seconds), max(sent) / 1e6
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[tuple[str, float]]:
+    """A server of the app in a process of its own: its address, the seconds until it answered."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    settings = {
+        "GRADIO_SERVER_NAME": "127.0.0.1",
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_TEMP_DIR": str(folder),
+    }
+    url, start = f"http://127.0.0.1:{port}", time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], cwd=Path(__file__).parents[2], env=os.environ | settings,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        _wait(url, process, start + START_SECONDS)
+        yield url, time.perf_counter() - start
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _wait(url: str, process: "subprocess.Popen[bytes]", until: float) -> None:
+    while time.perf_counter() < until:
+        if process.poll() is not None:
+            raise RuntimeError(f"the app did not start: it ended with code {process.returncode}")
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                answer.read()
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError(f"the app did not answer within {START_SECONDS:.0f} s")

@@ -83,8 +83,15 @@ class Curve:
         return asdict(self)
 
 
-# The steps of one curve; a row whose loss is no finite number is its last.
-Measure = Callable[[Curve, Source, Placement], Iterator[Row]]
+Enough = Callable[[], bool]  # whether the curve's share of the time is used
+# The steps of one curve. A row whose loss is no finite number is its last; so is the one after
+# which there was enough, and it holds all that the last row of a whole curve would.
+Measure = Callable[[Curve, Source, Placement, Enough], Iterator[Row]]
+
+
+def never() -> bool:
+    """There is all the time that a curve may need."""
+    return False
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def bars(record: Record, title: str, *, value: str, split: str = ", ") -> Figure
     for place, member in enumerate(members):
         heights = [_mean(record.last(f"{group}{split}{member}", value)) for group in groups]
         axes.bar(np.arange(len(groups)) + place * width, heights, width, label=member)
-    axes.set_xticks(np.arange(len(groups)) + 0.4 - width / 2, groups)
+    axes.set_xticks(np.arange(len(groups)) + 0.4 - width / 2, groups, rotation=20, ha="right")
     axes.set_ylabel(LABELS.get(value, value))
     axes.set_title(title)
     if members:

@@ -21,7 +21,7 @@ from n2n.noise import LevelRange, Noise, parse
 from n2n.noise.sampling import PointSampling
 from n2n.optimizers import ADAPTIVE, Hybrid, create_optimizer
 from n2n.randomness import seeded_initialization
-from n2n.studies.base import Curve
+from n2n.studies.base import Curve, Enough, never
 from n2n.studies.networks import build
 from n2n.studies.record import Row
 from n2n.studies.sources import Source
@@ -54,7 +54,9 @@ class Counted:
         return self.loss(estimate, target, progress)
 
 
-def fit(curve: Curve, source: Source, placement: Placement) -> Iterator[Row]:
+def fit(
+    curve: Curve, source: Source, placement: Placement, enough: Enough = never
+) -> Iterator[Row]:
     """Train, with PSNR (both conventions) of the 8-bit output on held-out windows."""
     windows = held_out(curve, source, placement)
 
@@ -62,11 +64,15 @@ def fit(curve: Curve, source: Source, placement: Placement) -> Iterator[Row]:
         count = curve.windows if last else min(curve.windows, WINDOWS_ON_THE_WAY)
         return psnr_of(model, Pairs(*(part[:count] for part in windows)), autocast(placement))
 
-    return fit_and(curve, source, placement, validate)
+    return fit_and(curve, source, placement, validate, enough)
 
 
 def fit_and(
-    curve: Curve, source: Source, placement: Placement, validate: Validate
+    curve: Curve,
+    source: Source,
+    placement: Placement,
+    validate: Validate,
+    enough: Enough = never,
 ) -> Iterator[Row]:
     """Train, with `validate` every so many steps and at the end."""
     with seeded_initialization(curve.seed):
@@ -79,12 +85,12 @@ def fit_and(
         value = float(step.loss)  # waits for the device
         seconds += time.perf_counter() - start
         values = {"loss": value, "tflop": loss.passes * tflop}
-        last = step.index + 1 == curve.steps
+        last = step.index + 1 == curve.steps or enough()
         due = curve.validate_every and (step.index + 1) % curve.validate_every == 0
         if isfinite(value) and (last or due):
             values |= validate(model, last)
         yield Row(curve.name, curve.seed, step.index + 1, loss.passes, seconds, values)
-        if not isfinite(value):
+        if last or not isfinite(value):
             return
         model.train()
         start = time.perf_counter()

@@ -11,7 +11,7 @@ from n2n.data.course import Pairs, unit
 from n2n.devices import Placement
 from n2n.metrics import psnr_global_db, psnr_mean_db
 from n2n.studies import figures
-from n2n.studies.base import Curve, Study
+from n2n.studies.base import Curve, Enough, Study, never
 from n2n.studies.fitting import fit_and
 from n2n.studies.record import Record, Row, mean_and_spread
 from n2n.studies.sources import Source
@@ -49,11 +49,14 @@ def curves(quick: bool) -> list[Curve]:
     ]
 
 
-def measure(curve: Curve, source: Source, placement: Placement) -> Iterator[Row]:
+def measure(
+    curve: Curve, source: Source, placement: Placement, enough: Enough = never
+) -> Iterator[Row]:
     """PSNR of the float output on the sample itself, in training mode as the report measured."""
     one = _One(source, curve.seed)
     first = one.pairs(curve.samples).first[..., : curve.side_px, : curve.side_px]
-    return fit_and(curve, one, placement, partial(_psnr, unit(first).to(placement.device)))
+    validate = partial(_psnr, unit(first).to(placement.device))
+    return fit_and(curve, one, placement, validate, enough)
 
 
 class _One(Source):

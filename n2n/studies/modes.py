@@ -12,7 +12,7 @@ from n2n.checkpoints import load_weights
 from n2n.data.course import unit
 from n2n.devices import Placement
 from n2n.metrics import psnr_mean_db
-from n2n.studies.base import Curve, Study
+from n2n.studies.base import Curve, Enough, Study, never
 from n2n.studies.figures import SIZE
 from n2n.studies.record import Record, Row
 from n2n.studies.sources import Source
@@ -29,7 +29,9 @@ def curves(quick: bool) -> list[Curve]:
 
 
 @torch.inference_mode()
-def measure(curve: Curve, source: Source, placement: Placement) -> Iterator[Row]:
+def measure(
+    curve: Curve, source: Source, placement: Placement, enough: Enough = never
+) -> Iterator[Row]:
     """PSNR by the size of the batch in both modes, and how far one picture's output moves."""
     model = load_weights(shipped.weights_path("seed"))[0].to(placement.device)
     for layer in model.modules():
@@ -46,6 +48,8 @@ def measure(curve: Curve, source: Source, placement: Placement) -> Iterator[Row]
             values[f"psnr_{mode}_db"] = psnr_mean_db(images.file_step(scored), clean[: len(scored)])
             values[f"moved_{mode}_255"] = _moved(model, noisy, batch)
         yield Row(curve.name, curve.seed, batch, 0, time.perf_counter() - start, values)
+        if enough():
+            return
 
 
 def _predicted(model: nn.Module, noisy: Tensor, batch: int) -> Tensor:

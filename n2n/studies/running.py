@@ -70,15 +70,18 @@ class StudyRun:
 
     def _measured(self, curve: Curve, deadline: float) -> Iterator[Row]:
         """At least one row, and the ending."""
-        end = DONE
-        for row in self.study.measure(curve, self.source, self.placement):
+        end = OUT_OF_TIME
+
+        def enough() -> bool:
+            return time.monotonic() > deadline
+
+        for row in self.study.measure(curve, self.source, self.placement, enough):
             self.record.add(row)
             yield row
+            if row.step == curve.steps:
+                end = DONE
             if not isfinite(row.values.get("loss", 0.0)):
                 end = DIVERGED
-            elif row.step < curve.steps and time.monotonic() > deadline:
-                end = OUT_OF_TIME
-                break
         self.record.add(
             Ending(
                 curve.name,

@@ -47,6 +47,12 @@ def test_hybrid_without_lbfgs_is_momentum() -> None:
     assert one == other
 
 
+def test_a_curve_out_of_time_is_validated_once_more() -> None:
+    rows = list(fit(ONE, SOURCE, CPU, lambda: True))
+    assert len(rows) == 1
+    assert "psnr_a_db" in rows[0].values
+
+
 def test_divergence_is_a_result() -> None:
     rows = list(fit(replace(ONE, rate=1e9, epochs=20, validate_every=1), SOURCE, CPU))
     assert len(rows) < 40

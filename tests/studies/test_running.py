@@ -10,6 +10,7 @@ import pytest
 from n2n.__main__ import main
 from n2n.devices import Placement
 from n2n.studies import STUDIES, Curve, Record, Source, Study, StudyRun, running
+from n2n.studies.base import Enough
 from n2n.studies.record import DIVERGED, DONE, OUT_OF_TIME, Row
 from tests.studies.small import SOURCE
 from tests.tiny import CPU, refused
@@ -32,14 +33,16 @@ class Toy:
     def curves(self, quick: bool) -> list[Curve]:
         return [Curve(name, samples=STEPS[name], batch=1, epochs=1) for name in NAMES]
 
-    def measure(self, curve: Curve, source: Source, placement: Placement) -> Iterator[Row]:
+    def measure(
+        self, curve: Curve, source: Source, placement: Placement, enough: Enough
+    ) -> Iterator[Row]:
         self.begun.append(curve.name)
         for step in range(1, curve.steps + 1):
             self.clock.now += SECONDS_A_STEP
             broken = curve.name == "wild" and step == 3
             loss = float("nan") if broken else 1 / step
             yield Row(curve.name, curve.seed, step, step, step * SECONDS_A_STEP, {"loss": loss})
-            if broken:
+            if broken or enough():
                 return
 
     def run(self, path: Path | None = None, **options: float) -> StudyRun:

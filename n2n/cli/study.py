@@ -6,12 +6,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from n2n.cli import course_training
 from n2n.cli.common import DONE, FAILED, StopFlag, add_device_arguments, say, stoppable
 from n2n.data import course
 from n2n.devices import place
 from n2n.studies import STUDIES, Record, Source, Study, StudyRun
 
-ALL, DATA = "all", "data"
+ALL, DATA, TRAIN = "all", "data", "train"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,12 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_study_arguments(names.add_parser(ALL, help=summary, description=summary), "of each")
     summary = "write train_data.pkl and val_data.pkl: a stand-in for the course's files"
     _add_data_arguments(names.add_parser(DATA, help=summary, description=summary))
+    summary = "train our network for the course's data, within so much arithmetic"
+    course_training.add_arguments(names.add_parser(TRAIN, help=summary, description=summary))
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run what was named; a study goes on with the curves that its record lacks."""
     if arguments.study == DATA:
         return _write_data(arguments)
+    if arguments.study == TRAIN:
+        return course_training.run(arguments)
     chosen = list(STUDIES) if arguments.study == ALL else [arguments.study]
     source = Source(arguments.data, arguments.validation)
     with stoppable() as stop:

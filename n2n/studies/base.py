@@ -36,6 +36,7 @@ class Curve:
         samples: pairs in an epoch.
         batch: pairs in a step.
         epochs: how often all are seen.
+        most_steps: an end before that; None for none.
         side_px: side of the pictures; below 32 a part of each.
         flips: mirror pairs at random.
         swap: either picture of a pair may be the source.
@@ -60,6 +61,7 @@ class Curve:
     samples: int = 1000
     batch: int = 100
     epochs: int = 20
+    most_steps: int | None = None
     side_px: int = 32
     flips: bool = False
     swap: bool = False
@@ -75,7 +77,8 @@ class Curve:
     @property
     def steps(self) -> int:
         """Mini-batches in all."""
-        return self.epochs * self.steps_per_epoch
+        whole = self.epochs * self.steps_per_epoch
+        return whole if self.most_steps is None else min(whole, self.most_steps)
 
     @property
     def settings(self) -> dict[str, Any]:

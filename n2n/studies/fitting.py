@@ -55,16 +55,23 @@ class Counted:
 
 
 def fit(
-    curve: Curve, source: Source, placement: Placement, enough: Enough = never
+    curve: Curve,
+    source: Source,
+    placement: Placement,
+    enough: Enough = never,
+    model: nn.Module | None = None,
 ) -> Iterator[Row]:
-    """Train, with PSNR (both conventions) of the 8-bit output on held-out windows."""
+    """Train, with PSNR (both conventions) of the 8-bit output on held-out windows.
+
+    `model` is the network to train; None for a new one, as the curve says.
+    """
     windows = held_out(curve, source, placement)
 
     def validate(model: nn.Module, last: bool) -> dict[str, float]:
         count = curve.windows if last else min(curve.windows, WINDOWS_ON_THE_WAY)
         return psnr_of(model, Pairs(*(part[:count] for part in windows)), autocast(placement))
 
-    return fit_and(curve, source, placement, validate, enough)
+    return fit_and(curve, source, placement, validate, enough, model)
 
 
 def fit_and(
@@ -73,11 +80,10 @@ def fit_and(
     placement: Placement,
     validate: Validate,
     enough: Enough = never,
+    model: nn.Module | None = None,
 ) -> Iterator[Row]:
     """Train, with `validate` every so many steps and at the end."""
-    with seeded_initialization(curve.seed):
-        model = build(curve.network, curve.network_kwargs, curve.initialization)
-    model = model.to(placement.device)
+    model = untrained(curve, placement) if model is None else model
     tflop = curve.batch * tflop_of_a_pass(model, curve.side_px)
     loss = Counted(LOSSES[curve.loss])
     seconds, start = 0.0, time.perf_counter()
@@ -94,6 +100,13 @@ def fit_and(
             return
         model.train()
         start = time.perf_counter()
+
+
+def untrained(curve: Curve, placement: Placement) -> nn.Module:
+    """The network of a curve with its first weights, on the device."""
+    with seeded_initialization(curve.seed):
+        model = build(curve.network, curve.network_kwargs, curve.initialization)
+    return model.to(placement.device)
 
 
 def steps_of(

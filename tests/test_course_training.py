@@ -1,0 +1,61 @@
+"""Training our network for the course's data: so much arithmetic, then weights and a card."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from n2n import models
+from n2n.__main__ import main
+from n2n.checkpoints import load_weights, sha256
+from n2n.models.full_unet import FullResolutionUNet
+
+WORDS = ["--pairs", "12", "--windows", "40", "--batch", "4"]
+WORDS += ["--network-kwargs", '{"widths": [8, 8]}']
+
+
+@pytest.fixture(autouse=True)
+def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(models.ARCHITECTURES, "full-resolution-unet", FullResolutionUNet)
+    monkeypatch.setenv("CPU_CORES", "1")
+
+
+def train(out: Path, *words: str) -> int:
+    return main(["study", "train", "--out", str(out), *WORDS, *words])
+
+
+def test_weights_and_card_tell_what_was_spent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "mine.safetensors"
+    assert train(out, "--tflop", "0.1") == 0
+    card = json.loads(out.with_suffix(".json").read_text())
+    assert 0.09 < card["tflop"] <= 0.1
+    assert card["steps"] * 4 * 1024 / 1e9 == pytest.approx(card["gigapixels"], abs=5e-4)
+    assert card["sha256"] == sha256(out)
+    scores = json.loads(capsys.readouterr().out)
+    assert scores == card["course_psnr_db"]
+    assert scores["A"] > 22
+    assert scores["A, self-ensemble"] > scores["A"] - 0.05
+    model, spec = load_weights(out)
+    assert isinstance(model, FullResolutionUNet)
+    assert (spec.architecture, spec.kwargs) == (card["architecture"], card["kwargs"])
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["--tflop", "1e-9"], 2, "less than one step"),
+        (["--tflop", "0.01", "--rate", "1e9"], 1, "diverged"),
+    ],
+)
+def test_failures_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], code: int, says: str
+) -> None:
+    assert train(tmp_path / "mine.safetensors", *words) == code
+    assert says in capsys.readouterr().err.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_suffixes_are_refused(tmp_path: Path) -> None:
+    assert train(tmp_path / "mine.pth") == 2

@@ -1,6 +1,8 @@
 """How the work is done: by tiles, in the memory there is, on a network that load() finds."""
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +21,7 @@ from n2n.devices import Placement
 from n2n.models import ARCHITECTURES, ModelSpec
 from tests.tiny import CPU, photo, random_picture, randomize, refused
 
+ROOT = Path(__file__).parents[1]
 SMALL = ModelSpec("residual-unet", {"widths": [4, 6], "blocks": 1, "middle": 1})
 
 
@@ -174,6 +177,20 @@ def test_shipped_models_load_from_any_folder(
     noisy = photo(37, 31)
     assert denoise(noisy).shape == noisy.shape
     assert n2n.load("fast", device="cpu") is denoise  # read once
+
+
+def test_loading_and_denoising_need_no_compiler() -> None:
+    """PyTorch imports its compiler for some innocent calls, which takes longer than the picture."""
+    program = (
+        "import sys, numpy, n2n\n"
+        "for name in n2n.shipped_models():\n"
+        "    n2n.load(name, device='cpu')(numpy.zeros((16, 16, 3), numpy.uint8))\n"
+        "print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.split() == ["False"]
 
 
 def test_files_load_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,8 @@ class FullResolutionUNet(nn.Module):
 
     def _initialize(self) -> None:
         """He, but near zero for the last convolution of each block and of the net: an identity."""
+        if self.head.weight.is_meta:  # a file brings the weights, and drawing there takes a second
+            return
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

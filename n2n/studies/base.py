@@ -82,8 +82,12 @@ class Curve:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All of it, as JSON keeps it."""
+        """All of it, for the record."""
         return asdict(self)
+
+    def is_of(self, settings: Mapping[str, Any]) -> bool:
+        """Whether a record's settings are these; what it does not know yet counts as usual."""
+        return {**asdict(Curve(self.name)), **settings} == self.settings
 
 
 Enough = Callable[[], bool]  # whether the curve's share of the time is used

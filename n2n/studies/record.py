@@ -6,7 +6,7 @@ A file that was cut off is read up to the cut, and goes on with the curves that 
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,14 +68,9 @@ class Record:
                 continue  # cut off in the middle, when the machine went down
         return record
 
-    def keep(self, settings: Iterable[Mapping[str, Any]]) -> None:
-        """Drop all curves but those that ended at just these settings; write what is left."""
-        wanted = {(each["name"], each["seed"]): _plain(each) for each in settings}
-        self.endings = {
-            key: ending
-            for key, ending in self.endings.items()
-            if key in wanted and _plain(ending.settings) == wanted[key]
-        }
+    def keep(self, is_wanted: Callable[[Ending], bool]) -> None:
+        """Drop all curves that have not ended, or not as wanted; write what is left."""
+        self.endings = {key: each for key, each in self.endings.items() if is_wanted(each)}
         self.rows = [row for row in self.rows if (row.curve, row.seed) in self.endings]
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,11 +129,6 @@ def mean_and_spread(values: list[float], digits: int = 2) -> str:
     """Such as "25.08", or "25.08 ± 0.03" over several seeds."""
     mean = f"{np.mean(values):.{digits}f}" if values else "?"
     return f"{mean} ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else mean
-
-
-def _plain(settings: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    """As JSON gives it back: a tuple is a list."""
-    return json.loads(json.dumps(settings))
 
 
 def _line(entry: Row | Ending) -> str:

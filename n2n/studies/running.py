@@ -54,7 +54,13 @@ class StudyRun:
 
     def events(self) -> Iterator[Event]:
         """Measure what is missing, yielding every row."""
-        self.record.keep([curve.settings for curve in self.curves])
+        wanted = {(curve.name, curve.seed): curve for curve in self.curves}
+        self.record.keep(
+            lambda ending: (
+                (ending.curve, ending.seed) in wanted
+                and wanted[ending.curve, ending.seed].is_of(ending.settings)
+            )
+        )
         missing = [c for c in self.curves if (c.name, c.seed) not in self.record.endings]
         done = len(self.curves) - len(missing)
         end = time.monotonic() + self.budget

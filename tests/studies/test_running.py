@@ -97,6 +97,17 @@ def test_a_stopped_study_goes_on_with_what_it_lacks(toy: Toy, tmp_path: Path) ->
     assert list(toy.run(path).finish()) == []
 
 
+def test_a_curve_is_measured_anew_when_its_settings_change() -> None:
+    curve = Curve("a", seed=1, network_kwargs={"widths": [1, 2]}, rate=0.2)
+    told = json.loads(json.dumps(curve.settings))
+    assert curve.is_of(told)
+    assert not replace(curve, rate=0.1).is_of(told)
+    assert not replace(curve, seed=0).is_of(told)
+    del told["most_steps"]  # a record older than this setting
+    assert curve.is_of(told)
+    assert not replace(curve, most_steps=3).is_of(told)
+
+
 def test_command_runs_a_study_and_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

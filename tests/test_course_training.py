@@ -46,6 +46,8 @@ def test_weights_and_card_tell_what_was_spent(
     ("words", "code", "says"),
     [
         (["--tflop", "1e-9"], 2, "less than one step"),
+        (["--network-kwargs", '{"depth": 3}'], 2, "depth"),
+        (["--network-kwargs", "[1]"], 2, "cannot be built"),
         (["--tflop", "0.01", "--rate", "1e9"], 1, "diverged"),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from n2n.models import MODELS, create_model
+from n2n.models import create_model
 from n2n.models.autoencoder import Autoencoder
 from n2n.models.full_unet import FullResolutionUNet
 from n2n.models.initialization import INITIALIZATIONS as SHARED
@@ -74,7 +74,14 @@ INITIALIZATIONS: dict[str, Initialization] = {**SHARED, "xavier-half-sparse": ha
 
 
 def build(name: str, kwargs: Mapping[str, Any], initialization: str) -> nn.Module:
-    """An untrained network. Draws from the global generator: see `seeded_initialization`."""
-    model = NETWORKS[name](**kwargs) if name not in MODELS else create_model(name, **kwargs)
+    """An untrained network. Draws from the global generator: see `seeded_initialization`.
+
+    Raises:
+        ValueError: unknown name or argument.
+    """
+    try:
+        model = NETWORKS[name](**kwargs) if name in NETWORKS else create_model(name, **kwargs)
+    except TypeError as error:
+        raise ValueError(f"{name} cannot be built: {error}") from error
     INITIALIZATIONS[initialization](model)
     return model

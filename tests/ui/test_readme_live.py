@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import n2n
 from n2n import images
 from n2n.data.samples import sample
 from tests.conftest import Server
@@ -24,3 +25,5 @@ def test_the_example_runs(server: Server, tmp_path: Path, monkeypatch: pytest.Mo
     before, after = names["scores"]["psnr_db"]
     assert after > before + 5
     assert names["facts"]["model"] == "fast"
+    assert names["event"]["state"] == "done"
+    assert n2n.load(names["weights"])(sample("chelsea")[:32, :32]).shape == (32, 32, 3)

@@ -30,7 +30,7 @@ FORM = preset("30-seconds")
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that takes a microsecond a pixel, whatever the network."""
-    monkeypatch.setattr(speed, "seconds_per_pixel", lambda config: 1e-6)
+    monkeypatch.setattr(speed, "pass_seconds", lambda c: 1e-6 * speed.source_pixels(c))
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -126,12 +126,24 @@ def test_what_cannot_be_is_refused_in_one_line(changes: dict[str, object], said:
         assert said in train_words.plan(form)  # it is seen before Start is pressed
 
 
-def test_a_step_that_no_stop_could_end_in_time_is_refused(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(speed, "seconds_per_pixel", lambda config: 1e-3)
-    with refused("a single step would take about 66 s"):
-        config_of(FORM)
+def test_a_step_of_too_much_work_is_refused() -> None:
+    with refused("take a smaller batch, a smaller crop or another model"):
+        config_of(replace(FORM, model="seed", batch=64, crop_px=64))
+
+
+def test_a_run_shows_its_speed_for_others_like_it_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tiny batch costs what its network's layers cost, which says nothing of a large one."""
+    monkeypatch.undo()
+    monkeypatch.setattr(speed, "_step_seconds", {})
+    monkeypatch.setattr(speed, "_trial", lambda model, batchnorm, minute: (0.01, 1e-6))
+    large, tiny = config_of(FORM), config_of(replace(FORM, batch=1, crop_px=16))
+    before = speed.cost(large).step_seconds
+    assert before == pytest.approx(speed.OVERHEAD * (0.01 + 1e-6 * 16 * 64 * 64))
+    speed.remember(tiny, 20)
+    assert speed.cost(tiny).step_seconds == 0.05
+    assert speed.cost(large).step_seconds == before
+    speed.remember(replace(large, optimizer="hybrid"), 20)
+    assert speed.cost(replace(large, optimizer="hybrid")).step_seconds == before
 
 
 def test_the_plan_says_what_will_happen() -> None:
@@ -154,8 +166,8 @@ def test_the_reports_recipe_ends_in_time_and_says_its_scale(
     microseconds: float, batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """500 steps, 5 of them with 20 evaluations: 595 of 100 samples of 32 × 32 px."""
-    monkeypatch.setattr(speed, "seconds_per_pixel", lambda config: microseconds * 1e-6)
-    monkeypatch.setattr(train_form, "MOST_STEP_SECONDS", 1e9)
+    second = 1e-6 * microseconds
+    monkeypatch.setattr(speed, "pass_seconds", lambda c: second * speed.source_pixels(c))
     form = preset(REPORT)
     assert form.batch == batch
     assert (form.steps, form.optimizer, form.rate, form.loss) == (500, "hybrid", 0.05, "l2")

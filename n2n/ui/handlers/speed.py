@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 import torch
+from torch import nn
 
 from n2n import TrainConfig, parse_noise, shipped
-from n2n.devices import place
+from n2n.devices import Placement, place
 from n2n.models import kmacs_per_pixel, model_spec
 from n2n.noise import LevelRange
 from n2n.optimizers import HYBRID_LBFGS_STEPS, LBFGS_INNER_ITERATIONS
@@ -16,7 +17,7 @@ TRIAL_PX = 32  # the side of the pictures that a network is timed on
 TRIAL_MACS = 4e9  # about what a trial may cost, forward
 OVERHEAD = 1.2  # optimizer, data, validation: beside the network's own work
 
-_seconds_per_pixel: dict[tuple[str, str, str], float] = {}  # what the last runs took
+_step_seconds: dict[tuple[str, str, str, int], float] = {}  # what the last runs took
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,18 @@ class Cost:
 
 def cost(config: TrainConfig) -> Cost:
     """What a step of this run will cost."""
-    one = source_pixels(config) * seconds_per_pixel(config)
+    one = pass_seconds(config)
     inner = LBFGS_INNER_ITERATIONS * one  # at most so many evaluations of the loss
     if config.optimizer == "lbfgs":
         return Cost(inner)
     if config.optimizer == "hybrid":
         return Cost(one, HYBRID_LBFGS_STEPS, inner)
     return Cost(one)
+
+
+def gigamacs(config: TrainConfig) -> float:
+    """Billion multiply-accumulates of one forward and backward pass, which costs three forward."""
+    return 3 * source_pixels(config) * kmacs(config.model) / 1e6
 
 
 def source_pixels(config: TrainConfig) -> int:
@@ -59,23 +65,28 @@ def source_pixels(config: TrainConfig) -> int:
     return config.batch * side * side
 
 
-def seconds_per_pixel(config: TrainConfig) -> float:
-    """Of one forward and backward pass, with all that comes with it."""
-    known = _seconds_per_pixel.get(_key(config))
+def pass_seconds(config: TrainConfig) -> float:
+    """Of one forward and backward pass over a batch, with all that comes with it."""
+    known = _step_seconds.get(_key(config))
     if known is not None:
         return known
     minute = int(time.monotonic() / 60)  # a machine that was busy then may not be now
-    return OVERHEAD * _trial(*_key(config)[:2], minute)
+    fixed, per_pixel = _trial(config.model, _batchnorm(config), minute)
+    return OVERHEAD * (fixed + per_pixel * source_pixels(config))
 
 
 def remember(config: TrainConfig, steps_per_second: float) -> None:
     """A run has shown how fast it is; one of LBFGS says nothing of a single pass."""
     if config.optimizer not in ("lbfgs", "hybrid") and steps_per_second > 0:
-        _seconds_per_pixel[_key(config)] = 1 / steps_per_second / source_pixels(config)
+        _step_seconds[_key(config)] = 1 / steps_per_second
 
 
-def _key(config: TrainConfig) -> tuple[str, str, str]:
-    return config.model, str(config.model_kwargs.get("batchnorm", "")), config.optimizer
+def _key(config: TrainConfig) -> tuple[str, str, str, int]:
+    return config.model, _batchnorm(config), config.optimizer, source_pixels(config)
+
+
+def _batchnorm(config: TrainConfig) -> str:
+    return str(config.model_kwargs.get("batchnorm", ""))
 
 
 @cache
@@ -89,12 +100,19 @@ def kmacs(model: str) -> float:
 
 
 @lru_cache(maxsize=16)
-def _trial(model: str, batchnorm: str, minute: int) -> float:
-    """Seconds per pixel of the network, forward and backward, on a small batch."""
+def _trial(model: str, batchnorm: str, minute: int) -> tuple[float, float]:
+    """Seconds of a pass, forward and backward: those of any batch, and those of each pixel."""
     placement = place()
     kwargs = {"batchnorm": batchnorm} if batchnorm else {}
     network = model_spec(model, **kwargs).build().to(placement.device)
-    batch = int(min(16, max(2, TRIAL_MACS / 1000 / kmacs(model) / TRIAL_PX**2)))
+    large = int(min(16, max(3, TRIAL_MACS / 1000 / kmacs(model) / TRIAL_PX**2)))
+    few, many = (_pass(network, placement, batch) for batch in (1, large))
+    per_pixel = max(many - few, 0.1 * many) / ((large - 1) * TRIAL_PX**2)
+    return max(few - per_pixel * TRIAL_PX**2, 0.0), per_pixel
+
+
+def _pass(network: nn.Module, placement: Placement, batch: int) -> float:
+    """Seconds of a forward and backward pass over small pictures: the quickest of three."""
     picture = torch.zeros(batch, 3, TRIAL_PX, TRIAL_PX, device=placement.device)
     taken = []
     for _ in range(3):  # the first prepares what the others use
@@ -107,4 +125,4 @@ def _trial(model: str, batchnorm: str, minute: int) -> float:
         if placement.device.type == "cuda":
             torch.cuda.synchronize()
         taken.append(time.perf_counter() - start)
-    return min(taken) / (batch * TRIAL_PX**2)
+    return min(taken)

@@ -33,7 +33,7 @@ CHOICES: dict[str, list[str]] = {
 }
 MOST = {"batch": 256, "crop_px": 512, "steps": 100_000, "frozen": 1000, "seed": 2**31 - 1}
 MOST_MEGAPIXELS = 2.0  # in a batch: what a step may take of the memory
-MOST_STEP_SECONDS = 2.0  # so that a stop acts in time
+MOST_GIGAMACS = 500.0  # in a step: a stop waits for its end
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def config_of(form: Form) -> TrainConfig:
 
 
 def check_size(config: TrainConfig) -> None:
-    """Refuse steps that this machine has no memory for, or that no stop could end in time.
+    """Refuse steps that there is no memory for, or that would last for many seconds.
 
     Raises:
         ValueError: batch and crop are too large for it.
@@ -192,11 +192,11 @@ def check_size(config: TrainConfig) -> None:
             f"a batch may have {MOST_MEGAPIXELS:g} megapixels, this one has {megapixels:.2g}; "
             "take a smaller batch or crop"
         )
-    seconds = speed.cost(config).step_seconds
-    if seconds > MOST_STEP_SECONDS:
+    work = speed.gigamacs(config)
+    if work > MOST_GIGAMACS:
         raise ValueError(
-            f"a single step would take about {seconds:.0f} s here; take a smaller batch, a "
-            "smaller crop or another model"
+            f"a step may have {MOST_GIGAMACS:g} billion multiply-adds, this one has {work:.0f}; "
+            "take a smaller batch, a smaller crop or another model"
         )
 
 

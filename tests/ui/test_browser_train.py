@@ -1,0 +1,225 @@
+"""A run in Chromium: watched, stopped, used, found again, and nobody else's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import n2n
+from n2n import images
+from n2n.data.samples import sample
+from n2n.history import History
+from tests.tiny import photo
+from tests.ui.page import DONE_MS, NARROW, WIDE, Page
+from tests.ui.train_page import ENDED, UNDER_WAY, TrainTab
+
+pytestmark = pytest.mark.browser
+LONG = 100_000  # steps: until it is stopped
+
+
+def test_train_stop_and_use(visit: Callable[..., Page], tmp_path: Path) -> None:
+    """What the page trained denoises on the page, and is what the visitor takes away."""
+    page = visit()
+    tab = TrainTab(page.page)
+    tab.start.click()
+    tab.wait_for(UNDER_WAY)
+    assert not tab.start.is_visible()
+    first = tab.step()
+    page.page.get_by_alt_text("Now picture").wait_for(timeout=DONE_MS)
+    for name in ("Noisy", "Clean"):
+        page.page.get_by_alt_text(f"{name} picture").last.wait_for(timeout=DONE_MS)
+    page.page.wait_for_timeout(2000)
+    assert tab.step() > first
+    tab.stop.click()
+    assert "on photos that it never saw" in tab.wait_for(ENDED)
+    assert not tab.stop.is_visible()
+
+    weights = tab.download("Download model", tmp_path)
+    rows = History.read_csv(tab.download("Download history", tmp_path)).rows
+    plot = images.read(tab.download("Download plot", tmp_path)).pixels
+    assert rows[-1].step > 0
+    assert plot.shape[2] == 3
+
+    page.page.get_by_role("button", name="Try it in Denoise").click()
+    mine = page.page.get_by_role("radio", name=re.compile(r"^my run of \d\d:\d\d"))
+    mine.wait_for(timeout=DONE_MS)
+    assert mine.is_checked()
+    page.page.locator(".numbers .how", has_text="my run of").wait_for(timeout=DONE_MS)
+    noisy, denoised = (page.download(name, tmp_path) for name in ("noisy", "denoised"))
+    np.testing.assert_array_equal(denoised, n2n.load(str(weights))(noisy))
+
+
+def test_a_reload_finds_the_run_where_it_is_now(visit: Callable[..., Page]) -> None:
+    page = visit()
+    tab = TrainTab(page.page)
+    tab.make_small(LONG)
+    tab.start.click()
+    tab.wait_for(UNDER_WAY)
+    step = tab.step()
+    page.page.reload()
+    again = TrainTab(page.page)
+    assert again.step() > step
+    page.page.get_by_alt_text("Now picture").wait_for(timeout=DONE_MS)
+    again.stop.click()
+    again.wait_for(ENDED)
+    page.page.reload()
+    assert TrainTab(page.page).wait_for(ENDED)
+    page.page.get_by_role("tab", name="Denoise", exact=True).click()
+    page.page.get_by_role("radio", name=re.compile("^my run of")).wait_for(timeout=DONE_MS)
+
+
+def test_another_browser_neither_sees_nor_stops_it(visit: Callable[..., Page]) -> None:
+    one, other = visit(), visit()
+    mine, theirs = TrainTab(one.page), TrainTab(other.page)
+    mine.make_small(LONG)
+    theirs.make_small(20)
+    mine.start.click()
+    mine.wait_for(UNDER_WAY)
+    assert not theirs.stop.is_visible()
+    assert theirs.line.count() == 0 or not theirs.line.inner_text()
+    theirs.start.click()
+    said = theirs.wait_for(re.compile("^Another run is using this"))
+    assert said.endswith("(place 1).")
+    theirs.stop.click()  # leaves the queue
+    theirs.wait_for(re.compile("^Left the queue"))
+    step = mine.step()
+    one.page.wait_for_timeout(1000)
+    assert mine.step() > step
+    theirs.start.click()
+    mine.stop.click()
+    mine.wait_for(ENDED)
+    theirs.wait_for(ENDED)
+    one.page.get_by_role("tab", name="Denoise", exact=True).click()
+    one.page.get_by_role("radio", name=re.compile("^my run of")).wait_for(timeout=DONE_MS)
+    assert one.page.get_by_role("radio", name=re.compile("^my run of")).count() == 1
+
+
+def test_start_and_stop_pressed_many_times(visit: Callable[..., Page]) -> None:
+    page = visit()
+    tab = TrainTab(page.page)
+    tab.make_small(LONG)
+    for _ in range(4):
+        tab.start.click()
+        tab.stop.click(timeout=DONE_MS)
+        tab.start.wait_for(timeout=DONE_MS)
+    tab.start.click()
+    tab.wait_for(UNDER_WAY)
+    tab.stop.click()
+    tab.wait_for(ENDED)
+
+
+def test_one_step_at_a_time(visit: Callable[..., Page]) -> None:
+    page = visit()
+    tab = TrainTab(page.page)
+    tab.make_small(LONG)
+    page.page.get_by_role("radio", name="One step at a time").check()
+    tab.start.click()
+    tab.wait_for(re.compile("^Step 1 .*press of One step"))
+    page.page.get_by_role("button", name="One step", exact=True).click()
+    tab.wait_for(re.compile("^Step 2 .*press of One step"))
+    page.page.get_by_role("radio", name="Full speed").check()
+    tab.wait_for(re.compile(r"^Step \d{2,} .*left"))
+    assert not page.page.get_by_role("button", name="One step", exact=True).is_visible()
+    tab.stop.click()
+    tab.wait_for(ENDED)
+
+
+def test_continue_goes_on_from_where_it_was(visit: Callable[..., Page]) -> None:
+    page = visit()
+    tab = TrainTab(page.page)
+    tab.make_small(20)
+    assert tab.run().startswith("Done after 20 steps")
+    page.page.get_by_role("button", name="Continue training").click()
+    tab.wait_for(re.compile(r"^Done after 3\d steps"))
+
+
+def test_my_photos(visit: Callable[..., Page], tmp_path: Path) -> None:
+    page = visit()
+    tab = TrainTab(page.page)
+    tab.make_small(20)
+    page.page.get_by_role("radio", name="My photos").check()
+    paths = [tmp_path / f"photo {index}.png" for index in range(3)]
+    for index, path in enumerate(paths):
+        images.write(path, photo(70, 90, index))
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(99))
+    chooser = page.page.locator("input[type=file][multiple]")
+    chooser.set_input_files([*paths, broken])
+    page.page.get_by_text(re.compile("3 photos, .*Left out: broken.png")).wait_for(timeout=DONE_MS)
+    tab.run()
+    clean = page.page.get_by_text(re.compile(r"^Clean: photo \d.png, held out"))
+    clean.wait_for(timeout=DONE_MS)
+
+
+def test_what_cannot_start_is_said_before_and_loses_nothing(visit: Callable[..., Page]) -> None:
+    page = visit()
+    tab = TrainTab(page.page)
+    tab.make_small(20)
+    tab.fill("Learning rate", 0)
+    page.page.locator("#plan").get_by_text("This cannot start: the learning rate").wait_for()
+    tab.start.click()
+    page.page.get_by_test_id("toast-body").get_by_text("The learning rate must be").wait_for()
+    assert tab.start.is_visible()
+    tab.fill("Learning rate", 0.001)
+    assert tab.run().startswith("Done after 20 steps")
+    page.complaints = [c for c in page.complaints if "learning rate" not in c]
+
+
+def test_presets_fill_the_form_and_hide_what_does_nothing(visit: Callable[..., Page]) -> None:
+    page = visit()
+    TrainTab(page.page)
+    page.page.get_by_role("button", name="Advanced").click()
+    assert not page.page.get_by_text("BatchNorm").is_visible()
+    page.page.get_by_role("button", name="The report's recipe").click()
+    page.page.locator("#plan").get_by_text("of the report's 100 samples a step").wait_for(
+        timeout=DONE_MS
+    )
+    page.page.get_by_text("BatchNorm").first.wait_for()
+    assert not page.page.get_by_text("A range of levels").is_visible()
+    page.page.get_by_role("button", name="2 minutes").click()
+    page.page.get_by_text("A range of levels").wait_for()
+    page.page.get_by_text("A range of levels").click()
+    page.page.get_by_label(re.compile("^range slider for From: σ")).wait_for()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_axe_finds_nothing_serious_and_nothing_scrolls_sideways(
+    visit: Callable[..., Page], size: dict[str, int], theme: str
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is missing")
+    page = visit(size, theme)
+    page.page.add_style_tag(content="* { animation: none !important; transition: none !important }")
+    tab = TrainTab(page.page)
+    tab.make_small(20)
+    found = []
+    for state in ("idle", "ended"):
+        if state == "ended":
+            tab.run()
+            page.page.get_by_role("button", name="Try it in Denoise").wait_for()
+        page.page.wait_for_timeout(500)
+        wide = page.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"{state} is {wide} px too wide"
+        for violation in axe.Axe().run(page.page).response["violations"]:
+            if violation["impact"] in ("serious", "critical"):
+                found += [(state, violation["id"], n["html"][:200]) for n in violation["nodes"]]
+    assert found == []
+
+
+def test_the_watched_photo_is_shown_as_it_is(visit: Callable[..., Page], tmp_path: Path) -> None:
+    """The clean picture on the page is the photo's middle, bit for bit."""
+    page = visit()
+    tab = TrainTab(page.page)
+    tab.make_small(20)
+    tab.run()
+    address = page.page.get_by_alt_text("Clean picture").last.get_attribute("src")
+    path = tmp_path / "clean.png"
+    path.write_bytes(page.context.request.get(address).body())
+    height, width = sample("chelsea").shape[:2]
+    top, left = (height - 256) // 2, (width - 256) // 2
+    expected = sample("chelsea")[top : top + 256, left : left + 256]
+    np.testing.assert_array_equal(images.read(path).pixels, expected)

@@ -54,6 +54,7 @@ class Denoiser:
         self.channels_last = placement.dtype == torch.bfloat16  # as matrix units want it
         self.model = _placed(model, placement)
         self.stride, self.radius = int(model.stride), int(model.radius)  # type: ignore[arg-type]
+        self.halo = int(getattr(model, "halo", self.radius))  # a tile's edge lies on the grid
         self.tile_px = int(model.tile_px)  # type: ignore[arg-type]
 
     def __call__(
@@ -170,7 +171,7 @@ class Denoiser:
         progress: Progress | None,
     ) -> Any:  # noqa: ANN401
         height, width = source.shape[-2:] if isinstance(source, Tensor) else source.shape[:2]
-        plan = tiles(height, width, tile_px, self.radius, self.stride)
+        plan = tiles(height, width, tile_px, self.halo, self.stride)
         result: Any = (
             torch.empty_like(source) if isinstance(source, Tensor) else np.empty_like(source)
         )

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from n2n.denoiser import Denoiser
-from n2n.models import MODELS
+from n2n.models import MODELS, ModelSpec
 from n2n.tiling import read_px, spans, tiles
 from tests.tiny import CPU, one_thread, random_picture, randomize  # noqa: F401  a fixture
 
@@ -61,7 +61,7 @@ def test_the_shape_of_the_picture_decides_that_of_the_tiles() -> None:
 
 def long_enough(denoise: Denoiser, count: float) -> int:
     """The length of a strip 33 px wide that takes more than `count` tiles at the least."""
-    halo = math.ceil(denoise.radius / denoise.stride) * denoise.stride
+    halo = math.ceil(denoise.halo / denoise.stride) * denoise.stride
     side = denoise.stride + 2 * halo
     return int(count * side**2 / 33)
 
@@ -84,10 +84,47 @@ def test_tiled_is_whole(name: str, upright: bool) -> None:
     torch.testing.assert_close(tiled, whole, rtol=0, atol=300 * torch.finfo().eps * scale)
 
 
+@pytest.mark.parametrize("axis", [-1, -2])
+@pytest.mark.parametrize("name", MODELS)
+@torch.inference_mode()
+def test_nothing_beyond_the_halo_is_seen(name: str, axis: int) -> None:
+    """Far pixels move a result by less than rounding; but not a number would show from anywhere."""
+    spec = MODELS[name]
+    denoise = Denoiser(spec.build(), spec, CPU, name)
+    stride, model = denoise.stride, denoise.model.double()
+    halo = math.ceil(denoise.halo / stride) * stride
+    assert denoise.halo <= denoise.radius
+    start = halo + 2 * stride
+    strip = torch.full((1, 3, stride, 2 * start + stride), math.nan, dtype=torch.float64)
+    strip[..., start - halo : start + stride + halo] = 0.5
+    seen = model(strip if axis == -1 else strip.transpose(-1, -2))
+    assert bool(seen.narrow(axis, start, stride).isfinite().all())
+    assert bool(seen.isnan().any())
+
+
+@pytest.mark.parametrize("blocks", [1, 2])
+@pytest.mark.parametrize("widths", [[4], [4, 4], [4, 4, 4, 4]], ids=len)
+@torch.inference_mode()
+def test_white_within_the_halo_alone_is_seen(widths: list[int], blocks: int) -> None:
+    """Clipped white looks two pixels further than the network, and is no number to be traced."""
+    spec = ModelSpec("residual-unet", {"widths": widths, "blocks": blocks, "middle": 1})
+    model = randomize(spec.build()).double()
+    stride, halo = int(model.stride), int(model.halo)
+    start = math.ceil(halo / stride) * stride + stride
+    strip = torch.ones(1, 3, 64, 2 * start + stride, dtype=torch.float64)
+    other = strip.clone()
+    other[..., : start - halo] = 0.5
+    cell = slice(start, start + stride)
+    torch.testing.assert_close(model(other)[..., cell], model(strip)[..., cell])
+    nearer = strip.clone()
+    nearer[..., : start - halo + 3] = 0.5
+    assert not torch.allclose(model(nearer)[..., cell], model(strip)[..., cell], atol=0, rtol=1e-9)
+
+
 def test_too_small_a_halo_would_show() -> None:
     spec = MODELS["fast"]
     denoise = Denoiser(randomize(spec.build()), spec, CPU, "fast")
     noisy = random_picture(1, 3, 33, 401)
     whole = denoise(noisy)
-    denoise.tile_px, denoise.radius = 64, 16
+    denoise.tile_px, denoise.halo = 64, 16
     assert float((denoise(noisy) - whole).abs().max()) > 1e-3 * float(whole.abs().max())

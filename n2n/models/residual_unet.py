@@ -88,10 +88,11 @@ class ResidualUNet(nn.Module):
         strides = [UNSHUFFLE * 2**level for level in range(len(widths))]
         convolutions = 2 * UNSHUFFLE + 4 * blocks * sum(strides[:-1]) + 2 * middle * strides[-1]
         self.radius = 2 + convolutions + self.stride
-        # With its halo the largest map, at half resolution, stays below 29 MB in bf16: from 32 on
-        # the system takes memory back after every layer, and clears it again for the next.
-        side = math.isqrt(29_000_000 // 2 * UNSHUFFLE**2 // widths[0])
-        self.tile_px = min(max(side - 2 * self.radius, 256), 1024)
+        self.halo = _halo(blocks, middle, strides)
+        # With its halo the largest map, at half resolution, is 32 MB at most in bf16: larger
+        # ones the system takes back after every layer, and clears again for the next.
+        side = math.isqrt(32_000_000 // 2 * UNSHUFFLE**2 // widths[0])
+        self.tile_px = min(max(side - 2 * self.halo, 256), 1024)
         self._initialize()
 
     def _initialize(self) -> None:
@@ -130,3 +131,13 @@ class ResidualUNet(nn.Module):
 
 def _level(width: int, blocks: int) -> nn.Sequential:
     return nn.Sequential(*(ResidualBlock(width) for _ in range(blocks)))
+
+
+def _halo(blocks: int, middle: int, strides: Sequence[int]) -> int:
+    """How far the network looks from the edge of a cell of its grid: less than from its inside."""
+    reach = UNSHUFFLE  # the head; then up the decoders, each on the grid of the level below it
+    for stride in strides[:-1]:
+        reach += 2 * blocks * stride
+        reach += -reach % (2 * stride)
+    reach += 2 * middle * strides[-1] + 2 * blocks * sum(strides[:-1])
+    return reach + UNSHUFFLE + 2  # the stem, and 2 for finding clipped white

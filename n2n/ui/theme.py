@@ -25,6 +25,7 @@ CSS = """
 .samples .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) !important; }
 .models .wrap { flex-direction: column; }
 .models label { width: 100%; }
+#watched img { width: 100%; height: 100%; object-fit: contain; }
 .seed { align-items: end; }
 .seed button { height: 42px; }
 .exact img { image-rendering: pixelated; }
@@ -76,7 +77,7 @@ def theme() -> gr.themes.Base:
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_hover="*primary_700",
         button_primary_background_fill_dark="*primary_600",
-        button_primary_background_fill_hover_dark="*primary_500",
+        button_primary_background_fill_hover_dark="*primary_700",
         button_cancel_background_fill="#b91c1c",
         button_cancel_background_fill_hover="#991b1b",
         button_cancel_background_fill_dark="#b91c1c",

@@ -18,6 +18,7 @@ from n2n.ui.handlers.photos import Photo
 from n2n.ui.handlers.runs import Runs, new_run, own_runs
 from n2n.ui.handlers.train_form import preset
 from n2n.ui.handlers.train_view import CONTINUE, ENDED, GO_ON, IDLE, RUNNING, WAITING, Seen
+from n2n.ui.handlers.train_words import INVITATION
 from n2n.ui.handlers.visible_run import BY_HAND, FULL, SPEEDS, VisibleRun
 from n2n.ui.limits import Limits
 from tests.tiny import one_thread, photo  # noqa: F401  for the whole module
@@ -121,7 +122,7 @@ def test_another_page_neither_sees_nor_stops_it(here: Runs) -> None:
     wait_for(lambda: here.work(mine[0]) is not None)
     for stranger in ([], ["guessed"], [""], "text", None, 3, [None, 4, {}], {"a": 1}):
         update = train.look(stranger, NOTHING)
-        assert (update.phase, update.line, update.has_model) == (IDLE, "", False)
+        assert (update.phase, update.line, update.has_model) == (IDLE, INVITATION, False)
         train.stop(stranger)
         train.press(stranger)
         train.set_speed(stranger, BY_HAND)

@@ -109,7 +109,7 @@ def of_files(run: str, files: Files) -> Update:
     facts = files.facts() if run else {}
     seen = Seen(run, "kept" if facts else "nothing")
     if not facts:
-        return Update(seen, IDLE, "", go_on="", has_model=False)
+        return Update(seen, IDLE, train_words.INVITATION, go_on="", has_model=False)
     line = train_words.ending(State.DONE, None, facts)
     if not facts.get("ended"):
         if not files.checkpoint.is_file():

@@ -16,6 +16,7 @@ from n2n.ui.handlers.train_form import REPORT, Form, config_of
 from n2n.ui.handlers.visible_run import BY_HAND, SLOW, VisibleRun
 from n2n.ui.limits import limits
 
+INVITATION = "Press Start and watch a network learn."
 RECENT_SECONDS = 10.0  # over which the gain is stated
 
 

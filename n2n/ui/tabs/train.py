@@ -127,9 +127,9 @@ def _wire_form(tab: TrainTab, app: gr.Blocks) -> None:
         changed, form.all, [plan, *tab.conditional], **LATEST
     )
     app.load(changed, form.all, [plan, *tab.conditional], **PRIVATE)
-    for widget in form.all:
-        if widget not in (form.base, form.noise, form.photos):
-            widget.input(changed, form.all, [plan, *tab.conditional], **LATEST)
+    # One event for all of them, so that an older answer never comes after a newer one.
+    widgets = [w for w in form.all if w not in (form.base, form.noise, form.photos)]
+    gr.on([w.input for w in widgets], changed, form.all, [plan, *tab.conditional], **LATEST)
     for name, button in tab.left.presets.items():
 
         def fill(source: str, name: str = name) -> list[Any]:

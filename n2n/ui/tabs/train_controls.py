@@ -133,7 +133,7 @@ def _photos() -> PhotoControls:
     )
     with gr.Column(visible=False) as adding:
         files = Uploads(
-            label="Add photos", file_count="multiple", type="filepath", height=120,
+            label="Add photos", file_count="multiple", type="filepath", height=170,
             file_types=[".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"],
         )  # fmt: skip
         clear = gr.Button("Remove all", size="sm")

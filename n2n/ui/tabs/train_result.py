@@ -33,6 +33,7 @@ class Result:
     step: gr.Button
     speed: gr.Radio
     line: gr.Markdown
+    shown: gr.Column
     pictures: tuple[gr.Image, ...]
     psnr: gr.LinePlot
     loss: gr.LinePlot
@@ -49,7 +50,8 @@ class Result:
         """What `updates` speaks of, in its order."""
         return [
             self.seen, self.timer, self.line, self.start, self.stop, self.step, self.after,
-            self.use, self.go_on, *self.downloads.values(), self.loss, self.psnr, *self.pictures,
+            self.shown, self.use, self.go_on, *self.downloads.values(), self.loss, self.psnr,
+            *self.pictures,
         ]  # fmt: skip
 
     def updates(self, update: Update | None, speed: str) -> list[Any]:
@@ -67,6 +69,7 @@ class Result:
             gr.Button(stop, visible=going),
             gr.Button(visible=update.phase == RUNNING and speed == BY_HAND),
             gr.Row(visible=has_model or bool(update.go_on)),
+            gr.skip() if update.psnr is None else gr.Column(visible=True),
             gr.Button(visible=has_model),
             gr.Button(update.go_on or "", visible=bool(update.go_on)),
             *[gr.Button(visible=has_model)] * len(self.downloads),
@@ -89,16 +92,16 @@ def layout() -> Result:
         use = gr.Button("Try it in Denoise", size="md", min_width=160)
         go_on = gr.Button("Continue training", size="md", min_width=160)
         downloads = {n: gr.Button(text, size="md", min_width=160) for n, text in DOWNLOADS.items()}
-    with gr.Row(elem_id="watched"):
-        names = ("Noisy", "Now", "Clean")
-        pictures = tuple(_image(name) for name in names)
-    psnr, loss = _chart("PSNR", "PSNR of held-out photos (dB)"), _chart("Loss", "loss")
+    with gr.Column(visible=False) as shown:  # nothing empty is shown
+        with gr.Row(elem_id="watched"):
+            pictures = tuple(_image(name) for name in ("Noisy", "Now", "Clean"))
+        psnr, loss = _chart("PSNR", "PSNR of held-out photos (dB)"), _chart("Loss", "loss")
     file = gr.DownloadButton("File", visible="hidden", elem_id=FILE)
     gr.Markdown(train_words.rule(), elem_classes="line")
     timer = gr.Timer(EVERY_SECONDS, active=False)
     return Result(
-        start, stop, step, speed, line, pictures, psnr, loss, after, use, go_on, downloads, file,
-        timer, gr.State(Seen()),
+        start, stop, step, speed, line, shown, pictures, psnr, loss, after, use, go_on, downloads,
+        file, timer, gr.State(Seen()),
     )  # fmt: skip
 
 
@@ -125,6 +128,7 @@ def _chart(title: str, what: str) -> gr.LinePlot:
 def _image(name: str) -> gr.Image:
     return gr.Image(
         label=name, format="png", buttons=["fullscreen"], interactive=False, min_width=150,
+        height=270,
         elem_classes="exact", alt_text=f"{name} picture",
     )  # fmt: skip
 

@@ -91,12 +91,12 @@ def _wire_photos(tab: TrainTab, beside: Neighbours) -> None:
     outputs = [shown.gallery, shown.count]
 
     def album(visitor: str, source: str) -> list[Any]:
-        return [photos.thumbnails(visitor, source), photos.count(visitor, source)]
+        return [photos.thumbnails(visitor, source), controls.said(photos.count(visitor, source))]
 
     def add(visitor: str, source: str, paths: list[str]) -> list[Any]:
         left_out = photos.add(visitor, paths)
-        gallery, count = album(visitor, source)
-        return [gallery, f"{count} {left_out}".strip(), None]
+        count = photos.count(visitor, source)
+        return [photos.thumbnails(visitor, source), controls.said(count, left_out), None]
 
     def clear(visitor: str, source: str) -> list[Any]:
         photos.clear(visitor)

@@ -3,6 +3,7 @@
 Load a shipped model with `denoise = n2n.load("best")`, then call it: `clean = denoise(noisy)`.
 """
 
+from n2n import ee559
 from n2n.denoiser import Denoised, Denoiser, load
 from n2n.images import to_tensor, to_uint8
 from n2n.metrics import psnr_db, ssim
@@ -21,6 +22,7 @@ __all__ = [
     "Run",
     "TrainConfig",
     "create_model",
+    "ee559",
     "load",
     "parse_noise",
     "psnr_db",

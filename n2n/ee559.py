@@ -18,8 +18,7 @@ from n2n.data.course import PairBatches, Pairs, unit
 from n2n.denoiser import Denoiser
 from n2n.devices import place
 from n2n.losses import l2
-from n2n.models import ModelSpec, model_spec
-from n2n.models.full_unet import FullResolutionUNet
+from n2n.models import model_spec
 from n2n.optimizers import ADAPTIVE, create_optimizer
 from n2n.randomness import seeded_initialization
 from n2n.training import Budget, Schedule, Step, guarded, train
@@ -67,10 +66,9 @@ class Model:
     ) -> None:
         self.network, self.seed, self.device = network, seed, device
         self.self_ensemble = self_ensemble
-        self.spec = ModelSpec("full-resolution-unet", {}) if network == OWN else model_spec(network)
+        self.spec = model_spec(network)
         with seeded_initialization(seed):
-            built = FullResolutionUNet() if network == OWN else self.spec.build()
-        self.model: nn.Module = built.to(place(device).device)
+            self.model: nn.Module = self.spec.build().to(place(device).device)
 
     def load_pretrained_model(self) -> None:
         """Take the weights of bestmodel.pth beside the file of this class, else the shipped ones.

@@ -5,18 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from n2n import models
 from n2n.__main__ import main
 from n2n.checkpoints import load_weights, sha256
-from n2n.models.full_unet import FullResolutionUNet
 
 WORDS = ["--pairs", "12", "--windows", "40", "--batch", "4"]
 WORDS += ["--network-kwargs", '{"widths": [8, 8]}']
 
 
 @pytest.fixture(autouse=True)
-def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(models.ARCHITECTURES, "full-resolution-unet", FullResolutionUNet)
+def _one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CPU_CORES", "1")
 
 

@@ -16,6 +16,7 @@ from n2n.models import (
     parameter_count,
 )
 from n2n.models.autoencoder import Autoencoder
+from n2n.models.full_unet import FullResolutionUNet
 from n2n.models.residual_unet import ResidualUNet, clipped_white
 from n2n.models.unet import UNet
 from n2n.randomness import seeded_initialization
@@ -233,8 +234,12 @@ def test_arguments_replace_those_of_the_registry() -> None:
 
 def test_the_models_cover_the_architectures() -> None:
     assert {spec.architecture for spec in MODELS.values()} == set(ARCHITECTURES)
-    kinds = {"autoencoder": Autoencoder, "unet": UNet, "residual-unet": ResidualUNet}
-    assert kinds == ARCHITECTURES
+    assert {
+        "autoencoder": Autoencoder,
+        "unet": UNet,
+        "residual-unet": ResidualUNet,
+        "full-resolution-unet": FullResolutionUNet,
+    } == ARCHITECTURES
 
 
 def test_half_precision_weights_leave_the_picture_at_its_own() -> None:

@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from n2n.models.autoencoder import Autoencoder
+from n2n.models.full_unet import FullResolutionUNet
 from n2n.models.residual_unet import ResidualUNet
 from n2n.models.unet import UNet
 
@@ -31,6 +32,7 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "autoencoder": Autoencoder,
     "unet": UNet,
     "residual-unet": ResidualUNet,
+    "full-resolution-unet": FullResolutionUNet,
 }
 
 
@@ -60,6 +62,7 @@ class ModelSpec(NamedTuple):
 MODELS: dict[str, ModelSpec] = {
     "seed": ModelSpec("autoencoder", {"batchnorm": "published"}),
     "unet": ModelSpec("unet", {}),
+    "ee559": ModelSpec("full-resolution-unet", {}),
     "small": ModelSpec("residual-unet", {"widths": [24, 48, 96], "blocks": 1, "middle": 2}),
     "fast": ModelSpec("residual-unet", {"widths": [32, 48, 64, 128], "blocks": 1, "middle": 2}),
     "best": ModelSpec("residual-unet", {"widths": [48, 96, 192], "blocks": 2, "middle": 2}),

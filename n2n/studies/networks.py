@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from n2n.models import create_model
 from n2n.models.autoencoder import Autoencoder
-from n2n.models.full_unet import FullResolutionUNet
 from n2n.models.initialization import INITIALIZATIONS as SHARED
 from n2n.models.initialization import Initialization
 
@@ -43,7 +42,6 @@ class PooledAutoencoder(nn.Module):
 
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
-    "ee559": FullResolutionUNet,
     "pooled": PooledAutoencoder,
 }
 

@@ -7,6 +7,7 @@ import pytest
 
 from n2n.__main__ import main
 from n2n.checkpoints import load_weights, sha256
+from n2n.models.full_unet import FullResolutionUNet
 
 WORDS = ["--pairs", "12", "--windows", "40", "--batch", "4"]
 WORDS += ["--network-kwargs", '{"widths": [8, 8]}']

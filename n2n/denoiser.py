@@ -51,7 +51,7 @@ class Denoiser:
 
     def __init__(self, model: nn.Module, spec: ModelSpec, placement: Placement, name: str) -> None:
         self.spec, self.placement, self.name = spec, placement, name
-        self.channels_last = placement.dtype == torch.bfloat16  # as matrix units want it
+        self.channels_last = placement.memory_format == torch.channels_last
         self.model = _placed(model, placement)
         self.stride, self.radius = int(model.stride), int(model.radius)  # type: ignore[arg-type]
         self.halo = int(getattr(model, "halo", self.radius))  # a tile's edge lies on the grid
@@ -193,8 +193,7 @@ class Denoiser:
     def _network(self, noisy: Tensor, self_ensemble: bool) -> Tensor:
         """(B, 3, h, w) float -> the same, on the same device."""
         moved = noisy.to(self.placement.device, torch.float32)
-        if self.channels_last:
-            moved = moved.contiguous(memory_format=torch.channels_last)
+        moved = moved.contiguous(memory_format=self.placement.memory_format)
         if not self_ensemble:
             estimate: Tensor = self.model(moved).float()
         else:
@@ -236,13 +235,13 @@ def _loaded(path: Path, changed: int, name: str, placement: Placement) -> Denois
 
 def _placed(model: nn.Module, placement: Placement) -> nn.Module:
     """A copy, since a training run may go on with the weights that placing converts."""
-    channels_last = placement.dtype == torch.bfloat16
-    if placement.device.type == "cpu" and channels_last and fusible(model):
+    bf16 = placement.dtype == torch.bfloat16
+    if placement.device.type == "cpu" and bf16 and fusible(model):
         return FusedResidualUNet(model)
     placed: nn.Module = copy.deepcopy(model).to(  # type: ignore[call-overload]
         placement.device,
         placement.dtype,
-        memory_format=torch.channels_last if channels_last else torch.contiguous_format,
+        memory_format=placement.memory_format,
     )
     return placed.eval()
 

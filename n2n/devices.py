@@ -22,6 +22,12 @@ class Placement:
     reason: str
 
     @property
+    def memory_format(self) -> torch.memory_format:
+        """How maps lie in memory: a pixel's channels side by side, as units for bf16 want them."""
+        bf16 = self.dtype == torch.bfloat16
+        return torch.channels_last if bf16 else torch.contiguous_format
+
+    @property
     def label(self) -> str:
         """Such as "CPU, 2 cores, bf16"."""
         name = next(name for name, dtype in DTYPES.items() if dtype == self.dtype)

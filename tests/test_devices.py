@@ -118,6 +118,8 @@ def test_cores_where_affinity_is_unknown(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_dtype_can_be_chosen() -> None:
     assert place("cpu", "fp32").dtype == torch.float32
+    assert place("cpu", "fp32").memory_format == torch.contiguous_format
+    assert place("cpu", "bf16").memory_format == torch.channels_last
     assert place("cpu", "bf16").label.endswith("bf16")
     with pytest.raises(ValueError, match="fp32"):
         place("cpu", "int4")

@@ -102,7 +102,7 @@ def bare_step(
     optimizer: str = "adamw",
 ) -> Work:
     """Forward, backward, step, and nothing else."""
-    network = create_model(model).train()
+    network = _placed(model).train()
     step = create_optimizer(optimizer, network, rate)
     endless = itertools.cycle(batches)
 
@@ -126,7 +126,7 @@ def our_step(
     optimizer: str = "adamw",
 ) -> Work:
     """One step of `train()` on the same network and batches."""
-    network = create_model(model)
+    network = _placed(model)
     steps = train(
         network,
         itertools.cycle(batches),
@@ -173,6 +173,11 @@ def step_flops(model: nn.Module, batch: Batch) -> float:
     with counter:
         (model(batch[0]) - batch[1]).square().mean().backward()
     return float(counter.get_total_flops())
+
+
+def _placed(model: str) -> nn.Module:
+    network: nn.Module = create_model(model).to(memory_format=place("cpu").memory_format)  # type: ignore[call-overload]
+    return network
 
 
 def _stepped(steps: Iterator[object]) -> Callable[[], object]:

@@ -33,7 +33,7 @@ def build_app() -> gr.Blocks:
         with gr.Tabs() as tabs:
             with gr.Tab("Denoise", id="denoise"):
                 denoise_tab = denoise.layout()
-            with gr.Tab("Train", id="train"):
+            with gr.Tab("Train", id="train", visible=limits().training):
                 train_tab = train.layout()
             with gr.Tab("How it works", id="how"):
                 how_it_works.layout()

@@ -90,16 +90,23 @@ def limits_text() -> str:
             "- Pictures are kept on this server: in its memory until they were not used for "
             f"{bounds.session_minutes:g} minutes, and, what was uploaded or shown, as files that "
             f"are deleted when {bounds.file_minutes:g} minutes old. Each may take a minute longer.",
-            f"- A training run is at most {bounds.longest_run:g} seconds long. Its photos are kept in "
-            "memory as long as pictures, its model and history as files for "
-            f"{bounds.run_minutes:g} minutes after its end."
-            if bounds.training
-            else "- Training is switched off on this server.",
+            _training_limits(),
             "- A denoiser guesses. Fine texture that noise has covered is smoothed or invented: "
             "never read evidence off a denoised picture.",
             "- The models know the noise that they were trained on. They remove little of another.",
             *known,
         ]
+    )
+
+
+def _training_limits() -> str:
+    bounds = limits()
+    if not bounds.training:
+        return "- Training is switched off on this server."
+    return (
+        f"- A training run is at most {bounds.longest_run:g} seconds long. Its photos are kept in "
+        "memory as long as pictures are, its model and history as files for "
+        f"{bounds.run_minutes:g} minutes after its end."
     )
 
 

@@ -90,8 +90,7 @@ def _with_rows(update: Update, work: VisibleRun, rows: Sequence[Row]) -> Update:
     estimate = work.estimate
     if estimate is None:
         return update
-    caption = f"Now, step {rows[-1].step + 1}: {psnr_db(estimate, work.clean):.1f} dB"
-    return replace(update, now=Picture(estimate, caption))
+    return replace(update, now=Picture(estimate, f"Now: {psnr_db(estimate, work.clean):.1f} dB"))
 
 
 def _with_pictures(update: Update, work: VisibleRun) -> Update:
@@ -100,7 +99,7 @@ def _with_pictures(update: Update, work: VisibleRun) -> Update:
         update,
         seen=replace(update.seen, has_pictures=True),
         noisy=Picture(work.noisy, f"Noisy: {before:.1f} dB"),
-        clean=Picture(work.clean, f"Clean: {work.watched_name}, held out"),
+        clean=Picture(work.clean, f"Clean: {work.watched_name}"),
     )
 
 

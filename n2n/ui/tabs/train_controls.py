@@ -163,10 +163,7 @@ def _noise(form: Form) -> dict[str, Any]:
 
 
 def _models() -> list[tuple[str, str]]:
-    return [
-        (f"{name}: {speed.kmacs(name):.0f} thousand multiply-adds a pixel", name)
-        for name in CHOICES["model"]
-    ]
+    return [(f"{name} ({speed.kmacs(name):.0f} kMAC a pixel)", name) for name in CHOICES["model"]]
 
 
 def _learning(form: Form) -> dict[str, Any]:

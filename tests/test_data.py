@@ -10,7 +10,7 @@ from torch import Tensor
 
 from n2n import images
 from n2n.data import NoisyPairs, Photos
-from n2n.noise import LevelRange, Noise
+from n2n.noise import NOISES, LevelRange, Noise, create_noise
 from n2n.noise.gaussian import Gaussian
 from n2n.noise.sampling import PointSampling
 from n2n.randomness import keyed_rng
@@ -153,6 +153,12 @@ def clean_of(settings: NoisyPairs, step: int) -> Tensor:
     """The clean crops behind a batch: the pairs are drawn from the key (seed, step)."""
     rng = keyed_rng(settings.seed, step, "crop")
     return settings.photos.crops(settings.batch, settings.crop_px, rng)
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_sources_lie_in_memory_as_convolutions_want_them(name: str) -> None:
+    source, _ = pairs(create_noise(name)).at(0)
+    assert source.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("noise", [GAUSSIAN, BLIND], ids=["fixed", "blind"])

@@ -64,6 +64,8 @@ class NoisyPairs:
         if isinstance(noise, LevelRange):
             noise = noise.draw(self.batch, self._rng(step, "level"))
         source = noise(clean, self._rng(step, "source"))
+        # As the crops are, whatever the noise made of it: convolutions are twice as fast so.
+        source = source.contiguous(memory_format=torch.channels_last)
         # A draw of its own: reusing the source's would teach the identity.
         noisy = self.targets == "noisy"
         target = noise(clean, self._rng(step, "target")) if noisy else noise.reference(clean)

@@ -338,6 +338,7 @@ def test_the_rule_of_closed_pages_is_kept(tmp_path: Path, monkeypatch: pytest.Mo
     _put(found, monkeypatch)
     mine = train.begin([], order(ENDLESS), 0)
     wait_for(found.files(mine[0]).weights.is_file, "a model of a run that nobody looks at")
+    wait_for(lambda: over(found, mine[0]))
     assert train.look(mine, NOTHING).line.startswith("Stopped after")
     found.close()
     assert "nobody has looked at for 3 minutes is stopped" in train_view.train_words.rule()

@@ -38,7 +38,11 @@ def test_command_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         (tmp_path / name).parent.mkdir(exist_ok=True)
         images.write(tmp_path / name, sample("chelsea")[:48, :48])
     monkeypatch.chdir(tmp_path)
-    short = {"--seconds 600": "--steps 2 --batch 2 --crop-px 32"}
+    short = {
+        "--seconds 600": "--steps 2 --batch 2 --crop-px 32",
+        "study batchnorm": "study modes",
+        "bench --quick": "bench --quick --only training",
+    }
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     commands = [line for line in lines if line.startswith("python -m n2n ")]
     assert commands

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from gradio_client import Client
 
 from n2n.ui.handlers import network
+from n2n.ui.handlers.runs import Runs
 from n2n.ui.handlers.store import store
 from tests.conftest import Server
 from tests.ui.page import WIDE, Page
+from tests.ui.runs import put_in_place, runs_in
 from tests.ui.visitor import VISITOR, Spy
 
 if TYPE_CHECKING:
@@ -51,3 +54,12 @@ def visit(browser: Browser, server: Server) -> Iterator[Callable[..., Page]]:
         page.context.close()
         assert page.complaints == []
         assert page.strangers == []
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
+    """Runs of this test alone, in place of the server's."""
+    found = runs_in(tmp_path)
+    put_in_place(found, monkeypatch)
+    yield found
+    found.close()

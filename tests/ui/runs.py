@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
+import pytest
 
 from n2n import TrainConfig
 from n2n.jobs import OVER, Jobs
+from n2n.ui.handlers import own, runs, train, train_api
 from n2n.ui.handlers.photos import Photo, PhotoSet, photo_set
 from n2n.ui.handlers.run_files import RunFiles
 from n2n.ui.handlers.runs import Runs
@@ -50,5 +51,14 @@ def over(found: Runs, run: str) -> bool:
     return view is not None and view.state in OVER
 
 
-def pixels(*shape: int) -> np.ndarray:
-    return photo(*shape)
+def put_in_place(found: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the handlers use these runs in place of the server's."""
+    for module in (train, train_api):
+        monkeypatch.setattr(module, "runs", lambda: found)
+    for module in (runs, own):
+        monkeypatch.setattr(module, "run_files", lambda: found._files)
+
+
+def done(found: Runs, mine: list[str]) -> list[str]:
+    wait_for(lambda: over(found, mine[0]), "the end of a run")
+    return mine

@@ -98,7 +98,7 @@ class _Job(Generic[E]):
             yield
             if self.is_stopping:
                 break
-        else:
+        if not self.is_stopping:
             return State.DONE
         if isinstance(events, Generator):
             events.close()

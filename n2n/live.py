@@ -132,6 +132,10 @@ class LiveRun:
         steps = self.run.landing(LANDING_SECONDS - min(self._look_seconds, LANDING_SECONDS / 2))
         return self._shown(steps, LANDING)
 
+    def interrupt(self) -> None:
+        """End `events` within the present step, from another thread: for steps that take long."""
+        self.run.budget.is_cut_short = True
+
     def single_step(self) -> Event:
         """Take exactly one step, look at it, and save the state.
 

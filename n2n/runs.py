@@ -141,6 +141,7 @@ class Run:
         """
         config = self.config
         plan = Schedule(config.rate, self.budget, config.warmup_steps, config.decay)
+        self.budget.is_cut_short = False
         steps = self._trained(plan)
         if len(self.validator):
             steps = validated(steps, validate or self.validate, validate_seconds)
@@ -153,9 +154,9 @@ class Run:
     def landing(self, seconds: float = LANDING_SECONDS) -> Iterator[Step]:
         """After a stop: a few more steps in which the rate falls from where it is to zero.
 
-        They end within `seconds` of wall clock, or with the first one. The checkpoint stays as it
-        is, at the constant rate. A run that has not begun or has reached its planned end needs
-        none.
+        They end within `seconds` of wall clock; there are none where one takes longer than that.
+        The checkpoint stays as it is, at the constant rate. A run that has not begun or has reached
+        its planned end needs none.
         """
         if not self.rate or self.budget.progress(self.start) >= 1.0:
             return

@@ -9,13 +9,14 @@ class Budget:
     """How long a run lasts: so many steps, or so many seconds of wall clock, or no end.
 
     Its clock runs from the start but for pauses. `elapsed` are the seconds that an earlier part of
-    the same run has used.
+    the same run has used. Another thread may set `is_cut_short`, to end a step that takes long.
     """
 
     def __init__(
         self, steps: int | None = None, seconds: float | None = None, elapsed: float = 0.0
     ) -> None:
         self.steps, self.seconds = steps, seconds
+        self.is_cut_short = False
         self._used = elapsed
         self._since: float | None = time.monotonic()
 
@@ -52,6 +53,11 @@ class Schedule:
     warmup_steps: int = 0
     decay: float = 0.0
 
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether the step under way should end where it is."""
+        return self.budget.is_cut_short
+
     def at(self, step: int) -> tuple[float, float]:
         """The learning rate of a step, and how much of the run was done before it (0 to 1)."""
         progress = self.budget.progress(step)
@@ -64,8 +70,8 @@ class Schedule:
 class Landing:
     """After a stop: from `rate` linearly to zero within so many seconds of wall clock.
 
-    At least one step; after it none is begun that would end too late, going by how long the last
-    one took, at first `step_seconds`.
+    No step is begun that would end too late, going by how long the last one took, at first
+    `step_seconds`.
     """
 
     rate: float
@@ -75,6 +81,11 @@ class Landing:
     _start: float | None = field(default=None, init=False)
     _last: float = field(default=0.0, init=False)
 
+    @property
+    def is_cut_short(self) -> bool:
+        """A landing never is: it is what follows when a run was."""
+        return False
+
     def at(self, step: int) -> tuple[float, float]:
         """The learning rate of a step, at its middle, and how much of the run was done before."""
         now = time.monotonic()
@@ -82,8 +93,8 @@ class Landing:
             self._start = now
         else:
             self.step_seconds = now - self._last
-            if now + self.step_seconds > self._start + self.seconds:
-                return 0.0, 1.0
+        if now + self.step_seconds > self._start + self.seconds:
+            return 0.0, 1.0
         self._last = now
         middle = now - self._start + min(self.step_seconds, self.seconds) / 2
         fall = 1 - middle / self.seconds
@@ -93,6 +104,11 @@ class Landing:
 
 class Rates(Protocol):
     """A plan of learning rates: of each step the rate, and the part done before it (1: no step)."""
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether the step under way should end where it is."""
+        ...
 
     def at(self, step: int) -> tuple[float, float]:
         """Asked once before each step, in order."""

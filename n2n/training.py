@@ -48,6 +48,10 @@ class Step:
     validation: Validation | None = None
 
 
+class _InterruptedError(Exception):
+    """The one who steps asked for an end within a step."""
+
+
 class Diverged(RuntimeError):
     """The loss or the weights are no longer usable numbers."""
 
@@ -64,7 +68,8 @@ def train(
 ) -> Iterator[Step]:
     """Fit `model` to (source, target) batches, yielding after every step, until the budget is used.
 
-    `start` is the number of the first step, where a run goes on.
+    `start` is the number of the first step, where a run goes on. The schedule is asked before each
+    evaluation of the loss, of which a step of LBFGS has many, whether the step should end there.
     """
     autocast = autocast or nullcontext()
     model.train()
@@ -76,6 +81,8 @@ def train(
             group["lr"] = rate
 
         def closure() -> Tensor:
+            if schedule.is_cut_short:
+                raise _InterruptedError
             optimizer.zero_grad(set_to_none=True)
             with autocast:
                 estimate = model(source)  # noqa: B023  the closure never outlives its step
@@ -83,7 +90,10 @@ def train(
             value.backward()  # type: ignore[no-untyped-call]
             return value
 
-        value = optimizer.step(closure)  # type: ignore[arg-type]
+        try:
+            value = optimizer.step(closure)  # type: ignore[arg-type]
+        except _InterruptedError:
+            return
         yield Step(index, torch.as_tensor(value).detach(), rate, progress)
 
 

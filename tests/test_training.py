@@ -55,6 +55,20 @@ def test_steps_come_one_by_one_and_in_order() -> None:
         assert found == pytest.approx(slope, rel=1e-5)
 
 
+def test_an_interruption_ends_a_step_of_many_evaluations() -> None:
+    """A step of LBFGS evaluates the loss up to 20 times: one that is cut short does no more."""
+    model, budget, count = line(), Budget(steps=3), []
+
+    def cutting(estimate: Tensor, target: Tensor, progress: float) -> Tensor:
+        count.append(1)
+        budget.is_cut_short = len(count) == 5
+        return l2(estimate, target)
+
+    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=20, tolerance_change=0)
+    assert list(train(model, batches(), optimizer, cutting, schedule=Schedule(0.01, budget))) == []
+    assert len(count) == 5
+
+
 def test_nothing_happens_before_the_first_turn() -> None:
     model = line()
     steps = run(model, 5)

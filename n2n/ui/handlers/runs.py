@@ -74,10 +74,10 @@ class Runs:
         """Stop a run, or take it out of the queue; nothing happens to one that has ended."""
         if self.view(run) is None:
             return
+        self._jobs.stop(self._keys[run])
         work = self.work(run)
         if work is not None:
             work.hurry()
-        self._jobs.stop(self._keys[run])
 
     def close(self) -> None:
         """Stop all and wait for their end."""

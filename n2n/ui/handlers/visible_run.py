@@ -70,6 +70,7 @@ class VisibleRun:
         self._compare(live)
         self._latest: Event | None = None
         self._pressed = threading.Event()
+        self._hurried = False
         self._end = time.monotonic() + order.device_seconds
 
     @property
@@ -82,10 +83,11 @@ class VisibleRun:
         self._pressed.set()
 
     def hurry(self) -> None:
-        """Cut waiting short: a stop is coming."""
-        self.speed = FULL
-        if self._live is not None:
-            self._live.pace = 0.0
+        """Cut waiting short, and a long step: the job is stopping, `finish` comes next."""
+        self._hurried, live = True, self._live
+        if live is not None:
+            live.pace = 0.0
+            live.interrupt()
 
     def events(self) -> Iterator[Event]:
         """The run to its end, or until this is closed."""
@@ -98,13 +100,14 @@ class VisibleRun:
             with contextlib.suppress(Exception):  # the last good state, where there is one
                 self._keep()
             raise
-        self._keep()
+        if not self._hurried:
+            self._keep()
 
     def finish(self) -> Iterator[Event]:
         """A soft landing after a stop."""
-        assert self._live is not None
+        live = self._live
         try:
-            for event in self._live.finish():
+            for event in live.finish() if live is not None else ():
                 yield self._seen(event)
         finally:
             self._keep()
@@ -115,7 +118,7 @@ class VisibleRun:
         while not self._is_over(live):
             steps = self._by_hand(live) if self.speed == BY_HAND else self._by_itself(live)
             yield from steps
-        if live.run.budget.progress(live.run.start) < 1:
+        if not self._hurried and live.run.budget.progress(live.run.start) < 1:
             yield from live.finish()  # the device was held for long enough
 
     def _by_itself(self, live: LiveRun) -> Iterator[Event]:
@@ -125,9 +128,14 @@ class VisibleRun:
             if self.speed == BY_HAND or time.monotonic() > self._end:
                 events.close()  # type: ignore[attr-defined]
                 return
-            live.pace = SLOW_SECONDS if self.speed == SLOW else 0.0
-            if network.is_busy():
-                live.pace = max(live.pace, COURTESY_SECONDS)
+            live.pace = self._pace()
+
+    def _pace(self) -> float:
+        """Seconds to wait after each step."""
+        if self._hurried:
+            return 0.0
+        slow = SLOW_SECONDS if self.speed == SLOW else 0.0
+        return max(slow, COURTESY_SECONDS) if network.is_busy() else slow
 
     def _by_hand(self, live: LiveRun) -> Iterator[Event]:
         """A step for each press; meanwhile the last event again, so that a stop can act."""
@@ -140,7 +148,8 @@ class VisibleRun:
 
     def _is_over(self, live: LiveRun) -> bool:
         budget = live.run.budget
-        return budget.progress(live.run.start) >= 1 or time.monotonic() > self._end
+        is_used = budget.progress(live.run.start) >= 1 or time.monotonic() > self._end
+        return self._hurried or is_used
 
     def _compare(self, live: LiveRun) -> None:
         best = network.default_model()

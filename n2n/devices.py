@@ -40,7 +40,8 @@ def device_name(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     if device.type == "mps":
         return "Apple GPU"
-    return f"CPU, {torch.get_num_threads()} cores"
+    cores = torch.get_num_threads()
+    return f"CPU, {cores} core{'s' if cores > 1 else ''}"
 
 
 @cache

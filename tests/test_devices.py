@@ -84,8 +84,11 @@ def test_a_pytorch_without_the_probes_means_fp32(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_label_says_device_cores_and_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    cores = torch.get_num_threads()
-    assert Placement(torch.device("cpu"), torch.bfloat16, "").label == f"CPU, {cores} cores, bf16"
+    with monkeypatch.context() as context:
+        context.setattr(torch, "get_num_threads", lambda: 2)
+        assert Placement(torch.device("cpu"), torch.bfloat16, "").label == "CPU, 2 cores, bf16"
+        context.setattr(torch, "get_num_threads", lambda: 1)
+        assert Placement(torch.device("cpu"), torch.bfloat16, "").label == "CPU, 1 core, bf16"
     assert device_name(torch.device("mps")) == "Apple GPU"
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "A100")
     assert Placement(torch.device("cuda"), torch.float32, "").label == "A100, fp32"

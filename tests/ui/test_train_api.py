@@ -50,6 +50,8 @@ def events(job: Any) -> Iterator[tuple[float, dict[str, Any], str | None]]:  # n
 
 
 def test_a_model_comes_out_that_denoises(server: Server, client: Client, files: list[Any]) -> None:
+    kept = server.uploads.parent / "runs"
+    before = set(kept.glob("*.safetensors"))  # of pages that other tests opened
     job = client.submit(files, "gaussian", 25, "small", SECONDS, "noisy", api_name="/train")
     found = list(events(job))
     begun = [(at, event) for at, event, _ in found if event["state"] == "running"]
@@ -67,9 +69,7 @@ def test_a_model_comes_out_that_denoises(server: Server, client: Client, files: 
     estimate = n2n.load(str(path))(add_noise(clean, create_noise("gaussian", 25), 0))
     assert estimate.shape == clean.shape
     assert estimate.dtype == np.uint8
-    assert not any(
-        server.uploads.parent.joinpath("runs").glob("*.safetensors")
-    )  # all is handed out
+    assert set(kept.glob("*.safetensors")) <= before  # all is handed out
 
 
 def test_a_second_client_denoises_meanwhile(

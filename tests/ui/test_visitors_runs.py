@@ -194,6 +194,7 @@ def test_training_longer(here: Runs) -> None:
     """An ended run gets the form's duration on top, with the photos of the visitor's album."""
     mine = done(here, train.begin([], order(), 0))
     form = replace(FORM, until="Steps", steps=20)
+    photos.clear(VISITOR)  # whatever other tests left
     with pytest.raises(ValueError, match="add photos"):
         train.continuation(VISITOR, mine, form, FULL)
     photos.albums().put(VISITOR, photos.Album((Photo("a", photo(40, 56)),)))

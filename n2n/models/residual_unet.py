@@ -58,21 +58,22 @@ class ResidualBlock(nn.Module):
         return x + update
 
 
-class ResidualUNet(nn.Module):
-    """(B, 3, H, W) -> the same size.
+class Trunk(nn.Module):
+    """The layers that residual U-Nets share, from the first convolution to the last.
 
     Args:
-        widths: channels of each level, from the half-resolution one down.
+        seen: channels that the first convolution reads.
+        told: channels that the last one gives.
+        widths: channels of each level, from the largest map down.
         blocks: residual blocks on each side of every level but the last.
         middle: residual blocks at the last level.
     """
 
-    def __init__(self, widths: Sequence[int], blocks: int = 1, middle: int = 2) -> None:
+    def __init__(
+        self, seen: int, told: int, widths: Sequence[int], blocks: int, middle: int
+    ) -> None:
         super().__init__()
-        shuffled = 3 * UNSHUFFLE**2
-        self.stride = UNSHUFFLE * 2 ** (len(widths) - 1)
-        self.unshuffle = nn.PixelUnshuffle(UNSHUFFLE)
-        self.stem = nn.Conv2d(2 * shuffled, widths[0], 3, padding=1, bias=False)
+        self.stem = nn.Conv2d(seen, widths[0], 3, padding=1, bias=False)
         steps = list(itertools.pairwise(widths))
         self.encoders = nn.ModuleList(_level(width, blocks) for width in widths[:-1])
         self.downs = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2, bias=False) for a, b in steps)
@@ -81,18 +82,7 @@ class ResidualUNet(nn.Module):
             nn.ConvTranspose2d(b, a, 2, stride=2, bias=False) for a, b in reversed(steps)
         )
         self.decoders = nn.ModuleList(_level(width, blocks) for width in reversed(widths[:-1]))
-        self.head = nn.Conv2d(widths[0], shuffled, 3, padding=1, bias=False)
-        self.shuffle = nn.PixelShuffle(UNSHUFFLE)
-        # Each 3×3 convolution at stride s looks s pixels further; two a block. Resampling adds less
-        # than one stride in all, finding clipped white 2.
-        strides = [UNSHUFFLE * 2**level for level in range(len(widths))]
-        convolutions = 2 * UNSHUFFLE + 4 * blocks * sum(strides[:-1]) + 2 * middle * strides[-1]
-        self.radius = 2 + convolutions + self.stride
-        self.halo = _halo(blocks, middle, strides)
-        # With its halo the largest map, at half resolution, is 32 MB at most in bf16: larger
-        # ones the system takes back after every layer, and clears again for the next.
-        side = math.isqrt(32_000_000 // 2 * UNSHUFFLE**2 // widths[0])
-        self.tile_px = min(max(side - 2 * self.halo, 256), 1024)
+        self.head = nn.Conv2d(widths[0], told, 3, padding=1, bias=False)
         self._initialize()
 
     def _initialize(self) -> None:
@@ -110,22 +100,54 @@ class ResidualUNet(nn.Module):
                 nn.init.normal_(module.last.weight, std=1e-3)
         nn.init.normal_(self.head.weight, std=1e-3)
 
+    def noise(self, seen: Tensor) -> Tensor:
+        """(B, seen, H, W) -> (B, told, H, W), at the precision of the weights."""
+        x = self.stem(seen.to(self.stem.weight.dtype))
+        skips = []
+        for encoder, down in zip(self.encoders, self.downs, strict=True):
+            x = encoder(x)
+            skips.append(x)  # (B, widths[i], H/2^i, W/2^i)
+            x = down(x)
+        x = self.middle(x)
+        for up, decoder in zip(self.ups, self.decoders, strict=True):
+            x = decoder(up(x) + skips.pop())
+        found: Tensor = self.head(x)
+        return found
+
+
+class ResidualUNet(Trunk):
+    """(B, 3, H, W) -> the same size.
+
+    Args:
+        widths: channels of each level, from the half-resolution one down.
+        blocks: residual blocks on each side of every level but the last.
+        middle: residual blocks at the last level.
+    """
+
+    def __init__(self, widths: Sequence[int], blocks: int = 1, middle: int = 2) -> None:
+        shuffled = 3 * UNSHUFFLE**2
+        super().__init__(2 * shuffled, shuffled, widths, blocks, middle)
+        self.stride = UNSHUFFLE * 2 ** (len(widths) - 1)
+        self.unshuffle = nn.PixelUnshuffle(UNSHUFFLE)
+        self.shuffle = nn.PixelShuffle(UNSHUFFLE)
+        # Each 3×3 convolution at stride s looks s pixels further; two a block. Resampling adds less
+        # than one stride in all, finding clipped white 2.
+        strides = [UNSHUFFLE * 2**level for level in range(len(widths))]
+        convolutions = 2 * UNSHUFFLE + 4 * blocks * sum(strides[:-1]) + 2 * middle * strides[-1]
+        self.radius = 2 + convolutions + self.stride
+        self.halo = _halo(blocks, middle, strides)
+        # With its halo the largest map, at half resolution, is 32 MB at most in bf16: larger
+        # ones the system takes back after every layer, and clears again for the next.
+        side = math.isqrt(32_000_000 // 2 * UNSHUFFLE**2 // widths[0])
+        self.tile_px = min(max(side - 2 * self.halo, 256), 1024)
+
     def forward(self, noisy: Tensor) -> Tensor:
         """Denoise (B, 3, H, W) in [0, 1]; nothing is clipped."""
         height, width = noisy.shape[-2:]
         padded = pad_to_multiple(noisy, self.stride)
         # Only the network runs at the weights' precision; the picture keeps its own to the end.
         seen = torch.cat([padded, clipped_white(padded)], dim=1)
-        x = self.stem(self.unshuffle(seen).to(self.stem.weight.dtype))
-        skips = []
-        for encoder, down in zip(self.encoders, self.downs, strict=True):
-            x = encoder(x)
-            skips.append(x)  # (B, widths[i], H/2^(i+1), W/2^(i+1))
-            x = down(x)
-        x = self.middle(x)
-        for up, decoder in zip(self.ups, self.decoders, strict=True):
-            x = decoder(up(x) + skips.pop())
-        estimate: Tensor = padded - self.shuffle(self.head(x))
+        estimate: Tensor = padded - self.shuffle(self.noise(self.unshuffle(seen)))
         return estimate[..., :height, :width]
 
 

@@ -34,8 +34,9 @@ class Job:
 
 
 @pytest.fixture(autouse=True)
-def _fresh() -> None:
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     Job.running, Job.most = 0, 0
+    monkeypatch.setattr(network, "SILENCE_SECONDS", 0.02)
 
 
 def drain(events: object, into: list[Any]) -> threading.Thread:
@@ -90,6 +91,24 @@ def test_one_who_waits_hears_so_and_may_leave() -> None:
     assert network.result_of(running) == "done"
     time.sleep(0.5)
     assert not second.started.is_set()
+
+
+def test_turns_come_in_the_order_of_asking() -> None:
+    """Also when those in the middle have left."""
+    served: list[int] = []
+    first = Job()
+    running = in_turn(first)
+    next(running)
+    asked = [in_turn(lambda tell, name=name: served.append(name)) for name in range(12)]
+    for events in asked:
+        assert next(events) == Progress(None)
+    for left in asked[3:6]:
+        left.close()  # type: ignore[attr-defined]
+    first.go.set()
+    for events in (running, *asked):
+        list(events)
+    assert served == [0, 1, 2, 6, 7, 8, 9, 10, 11]
+    assert not network.is_busy()
 
 
 def test_an_error_reaches_the_one_who_asked_and_frees_the_turn() -> None:

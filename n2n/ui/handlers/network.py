@@ -20,10 +20,10 @@ from n2n.ui.handlers import own
 from n2n.ui.handlers.pictures import Pixels, as_tensor, middle
 
 TIMED_MEGAPIXELS = 0.1  # what a smaller picture takes says nothing of a larger one
+SILENCE_SECONDS = 0.5  # at most, between two events
 Tell = Callable[[float], None]
 T = TypeVar("T")
 
-_turn = threading.Lock()
 _ms_per_megapixel: dict[str, float] = {}  # what this machine was last measured to take
 
 
@@ -53,13 +53,37 @@ class _StoppedError(Exception):
     """The one who asked has gone."""
 
 
+class _Line:
+    """Those who want a turn, in the order in which they came. The first one's event is set."""
+
+    def __init__(self) -> None:
+        self._lock, self._waiting = threading.Lock(), list[threading.Event]()
+
+    def join(self, turn: threading.Event) -> None:
+        with self._lock:
+            self._waiting.append(turn)
+            self._waiting[0].set()
+
+    def leave(self, turn: threading.Event) -> None:
+        with self._lock:
+            self._waiting.remove(turn)
+            for first in self._waiting[:1]:
+                first.set()
+
+    def is_empty(self) -> bool:
+        return not self._waiting
+
+
+_line = _Line()
+
+
 def in_turn(job: Callable[[Tell], T]) -> Iterator[Progress | Finished[T]]:
-    """Run a job when no other runs, telling at least twice a second how far it is.
+    """Run a job when no other runs, first come, first served; tells twice a second how far it is.
 
     The job runs in a thread, since a network cannot yield. Closing this generator stops the job at
     its next `tell`; until then its turn lasts, so that never two networks run at once.
     """
-    stop, began = threading.Event(), 0.0
+    stop, turn, began = threading.Event(), threading.Event(), 0.0
     events: queue.SimpleQueue[Progress | Finished[T] | BaseException] = queue.SimpleQueue()
 
     def tell(part: float) -> None:
@@ -70,22 +94,22 @@ def in_turn(job: Callable[[Tell], T]) -> Iterator[Progress | Finished[T]]:
     def work() -> None:
         nonlocal began
         try:
-            while not _turn.acquire(timeout=0.2):
+            while not turn.wait(0.2):
                 if stop.is_set():
                     return
-            try:
-                began = time.monotonic()
-                tell(0.0)
-                events.put(Finished(job(tell)))
-            finally:
-                _turn.release()
+            began = time.monotonic()
+            tell(0.0)
+            events.put(Finished(job(tell)))
         except _StoppedError:
             pass
         except BaseException as error:  # it is raised again where the result is awaited
             events.put(error)
+        finally:
+            _line.leave(turn)
 
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(work,), daemon=True, name="network").start()
+    _line.join(turn)  # only now, since a thread that did not start would never leave it
     try:
         yield from _until_finished(events)
     finally:
@@ -94,7 +118,7 @@ def in_turn(job: Callable[[Tell], T]) -> Iterator[Progress | Finished[T]]:
 
 def is_busy() -> bool:
     """Whether a network has its turn now."""
-    return _turn.locked()
+    return not _line.is_empty()
 
 
 def _until_finished(
@@ -104,7 +128,7 @@ def _until_finished(
     while True:
         event: Progress | Finished[T] | BaseException = latest
         with contextlib.suppress(queue.Empty):
-            event = events.get(timeout=0.5)
+            event = events.get(timeout=SILENCE_SECONDS)
         if isinstance(event, BaseException):
             raise event
         yield event

@@ -58,6 +58,20 @@ def test_every_noise_can_be_trained_on_as_the_page_offers_it(noise: str, levels:
     assert visible(form)["levels"] == NOISES[noise].per_image
 
 
+def test_text_is_proposed_a_lower_rate() -> None:
+    """Where Muon's usual rate ends at the identity; back with another noise, or chosen by hand."""
+
+    def after(noise: str, **changes: object) -> float:
+        return train_form.with_defaults(replace(FORM, noise=noise, **changes)).rate
+
+    assert FORM.rate == 4e-3
+    assert after("text") == 1e-3
+    assert after("gaussian", rate=1e-3) == 4e-3
+    assert after("text", rate=2e-3) == 2e-3
+    assert after("text", optimizer="adamw", rate=4e-3) == 4e-3
+    assert train_form.with_defaults(replace(preset(REPORT), noise="text")).rate == 0.05
+
+
 def test_a_loss_that_was_chosen_stays() -> None:
     assert config_of(replace(FORM, noise="missing-pixels", level=0.3)).loss == "l1"
     assert config_of(replace(FORM, noise="missing-pixels", level=0.3, loss="l2")).loss == "l2"

@@ -113,9 +113,11 @@ def _config(noise: str, level: object, model: str, seconds: object, targets: str
     lasts, longest = number("seconds", seconds), limits().longest_run
     if not 0 < lasts <= longest:
         raise ValueError(f"seconds must be above 0 and at most {longest:g} here, got {lasts:g}")
+    recipe = next(iter(PRESETS.values())).config
     config = replace(
-        next(iter(PRESETS.values())).config,
+        recipe,
         noise=text,
+        rate=train_form.rate_for(text, recipe),
         loss=train_form.following(text),
         model=model,
         seconds=lasts,

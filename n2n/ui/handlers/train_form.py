@@ -22,6 +22,7 @@ SECONDS, STEPS = "Seconds", "Steps"
 REPORT = "report"
 REPORT_SECONDS = 120.0  # the report's recipe ends within so many
 SPARE = 0.8  # the part of them that is planned for
+TEXT_RATE = 1e-3  # at Muon's usual 4e-3 a network soon lets all text pass and stays so
 TITLES = {"30-seconds": "30 seconds", "2-minutes": "2 minutes", REPORT: "The report's recipe"}
 CHOICES: dict[str, list[str]] = {
     "model": list(MODELS),
@@ -132,10 +133,22 @@ def visible(form: Form) -> dict[str, bool]:
 
 
 def with_defaults(form: Form) -> Form:
-    """The same with the numbers that its noise, just chosen, has by default."""
+    """The same with the numbers that its noise, just chosen, has by default.
+
+    The rate, too, unless it was chosen by hand.
+    """
     _, _, numbers = _levels(form.noise)
     levels = form.levels if takes_range(form.noise) else FIXED
-    return replace(form, levels=levels, **numbers)  # type: ignore[arg-type]
+    recipe, rate = _recipe(form), form.rate
+    if form.optimizer == recipe.optimizer and rate in (recipe.rate, TEXT_RATE):
+        rate = rate_for(form.noise, recipe)
+    return replace(form, levels=levels, rate=rate, **numbers)  # type: ignore[arg-type]
+
+
+def rate_for(noise: str, recipe: TrainConfig) -> float:
+    """The learning rate to propose: the recipe's, a lower one for text with Muon."""
+    is_text = noise.partition(":")[0] == "text"
+    return TEXT_RATE if is_text and recipe.optimizer == "muon" else recipe.rate
 
 
 def following(noise: str) -> str:
@@ -158,7 +171,7 @@ def config_of(form: Form) -> TrainConfig:
     shows = visible(form)
     longest = limits().longest_run
     config = replace(
-        PRESETS[form.base if form.base in PRESETS else next(iter(PRESETS))].config,
+        _recipe(form),
         model=_one_of("model", form.model),
         model_kwargs={"batchnorm": _one_of("batchnorm", form.batchnorm)}
         if shows["batchnorm"]
@@ -198,6 +211,11 @@ def check_size(config: TrainConfig) -> None:
             f"a step may have {MOST_GIGAMACS:g} billion multiply-adds, this one has {work:.0f}; "
             "take a smaller batch, a smaller crop or another model"
         )
+
+
+def _recipe(form: Form) -> TrainConfig:
+    """What the preset chosen last does; of an unknown one, the first."""
+    return PRESETS[form.base if form.base in PRESETS else next(iter(PRESETS))].config
 
 
 def _noise(form: Form) -> str:

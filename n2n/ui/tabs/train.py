@@ -121,9 +121,11 @@ def _wire_form(tab: TrainTab, app: gr.Blocks) -> None:
         return [train_words.plan(found), *(gr.update(visible=visible[n]) for n in CONDITIONAL)]
 
     def other_noise(*values: Any) -> list[Any]:  # noqa: ANN401
-        return controls.sliders(train_form.with_defaults(Form(*values)))
+        found = train_form.with_defaults(Form(*values))
+        return [*controls.sliders(found), found.rate]
 
-    form.noise.input(handler(other_noise), form.all, form.sliders, **PRIVATE).then(
+    numbers = [*form.sliders, form.rate]
+    form.noise.input(handler(other_noise), form.all, numbers, **PRIVATE).then(
         changed, form.all, [plan, *tab.conditional], **LATEST
     )
     app.load(changed, form.all, [plan, *tab.conditional], **PRIVATE)

@@ -7,14 +7,18 @@ unmarked {"path": "/any/file.png"} on as it came.
 import functools
 import importlib.util
 import inspect
+import os
+import secrets
 from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio import processing_utils
 from gradio.data_classes import FileData, ImageData, ListFiles
 from gradio.utils import get_upload_folder
+from PIL import Image
 
 from n2n.ui.limits import is_zero_gpu
 
@@ -33,6 +37,29 @@ NETWORK_API: dict[str, Any] = {"concurrency_id": "network-api", "concurrency_lim
 TICK: dict[str, Any] = {**PRIVATE, "queue": False}
 
 SPARE_SECONDS = 15  # beside training, of a GPU that is lent by the call
+
+
+def save_whole(
+    image: Image.Image, cache_dir: str, name: str = "image", format: str = "webp"
+) -> str:
+    """Gradio's own `save_pil_to_cache`, but nobody ever fetches half a file.
+
+    Equal pictures of two visitors are one file, named by its content: Gradio 6.31 empties it and
+    writes it again under the hands of the one who came first.
+    """
+    data = processing_utils.encode_pil_to_bytes(image, format)
+    path = Path(cache_dir).resolve() / processing_utils.hash_bytes(data) / f"{name}.{format}"
+    try:
+        os.utime(path)  # it is there; as fresh as a new one, so that it is kept as long
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(f".{secrets.token_hex(8)}")
+        new.write_bytes(data)
+        new.replace(path)
+    return str(path)
+
+
+processing_utils.save_pil_to_cache = save_whole
 
 
 def checked_path(path: str | None) -> Path:

@@ -9,6 +9,22 @@ from torch import Tensor
 from n2n.noise.base import Checked, Parameter, rand_like, rand_pixels
 
 
+def _share(fate: str, default: float, most: float, meaning: str) -> tuple[Parameter, ...]:
+    """The one number of all these: the probability that a pixel is not x any more."""
+    return (
+        Parameter(
+            name="probability",
+            label=f"share of pixels {fate}",
+            low=0,
+            high=1,
+            default=default,
+            slider=(0, most),
+            step=0.01,
+            meaning=meaning,
+        ),
+    )
+
+
 @dataclass(frozen=True)
 class SaltAndPepper(Checked):
     """A pixel turns white or black, with probability p/2 each, and stays x otherwise.
@@ -21,17 +37,8 @@ class SaltAndPepper(Checked):
     title: ClassVar[str] = "Salt and pepper"
     loss: ClassVar[str] = "l1"
     zero_mean: ClassVar[bool] = False
-    parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter(
-            name="probability",
-            label="share of pixels hit",
-            low=0,
-            high=1,
-            default=0.1,
-            slider=(0, 0.9),
-            step=0.01,
-            meaning="0.01: a few specks · 0.1: a bad sensor · 0.5: half of all pixels",
-        ),
+    parameters: ClassVar[tuple[Parameter, ...]] = _share(
+        "hit", 0.1, 0.9, "0.01: a few specks · 0.1: a bad sensor · 0.5: half of all pixels"
     )
 
     def reference(self, clean: Tensor) -> Tensor:
@@ -59,17 +66,8 @@ class RandomImpulse(Checked):
     title: ClassVar[str] = "Random colours (impulses)"
     loss: ClassVar[str] = "l0"
     zero_mean: ClassVar[bool] = False
-    parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter(
-            name="probability",
-            label="share of pixels hit",
-            low=0,
-            high=1,
-            default=0.3,
-            slider=(0, 0.95),
-            step=0.01,
-            meaning="0.05: confetti · 0.3: a third is lost · 0.7: most of it is",
-        ),
+    parameters: ClassVar[tuple[Parameter, ...]] = _share(
+        "hit", 0.3, 0.95, "0.05: confetti · 0.3: a third is lost · 0.7: most of it is"
     )
 
     def reference(self, clean: Tensor) -> Tensor:
@@ -94,17 +92,8 @@ class MissingPixels(Checked):
     title: ClassVar[str] = "Missing pixels"
     loss: ClassVar[str] = "l1"
     zero_mean: ClassVar[bool] = False
-    parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter(
-            name="probability",
-            label="share of pixels lost",
-            low=0,
-            high=1,
-            default=0.3,
-            slider=(0, 0.95),
-            step=0.01,
-            meaning="0.05: dust · 0.3: a third is lost · 0.9: one pixel in ten is left",
-        ),
+    parameters: ClassVar[tuple[Parameter, ...]] = _share(
+        "lost", 0.3, 0.95, "0.05: dust · 0.3: a third is lost · 0.9: one pixel in ten is left"
     )
 
     def reference(self, clean: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What `pip install .` gives: the package, its weights, and nothing that a checkout alone has."""
+"""What `pip install .` gives: the package, its weights and records, nothing of a checkout alone."""
 
 import importlib.util
 import os
@@ -12,7 +12,15 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
-SOURCES = ("pyproject.toml", "requirements.txt", "README.md", "LICENSE", "n2n", "weights")
+SOURCES = (
+    "pyproject.toml",
+    "requirements.txt",
+    "README.md",
+    "LICENSE",
+    "n2n",
+    "weights",
+    "assets/studies",
+)
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyi")  # the latter are Gradio's own
 PREFIX = "Requires-Dist: "
 
@@ -51,9 +59,10 @@ def test_it_holds_the_package_and_its_weights(wheel: Path) -> None:
         if path.suffix in {".safetensors", ".json"}
     }
     assert any(name.endswith(".safetensors") for name in weights)
+    records = {f"n2n/studies/records/{p.name}" for p in (ROOT / "assets/studies").glob("*.jsonl")}
     names = zipfile.ZipFile(wheel).namelist()
     assert {name for name in names if ".dist-info/" not in name} == (
-        modules | weights | {"n2n/py.typed"}
+        modules | weights | records | {"n2n/py.typed"}
     )
 
 
@@ -78,6 +87,8 @@ def test_it_denoises_far_from_the_checkout(wheel: Path, tmp_path: Path) -> None:
         "print(n2n.__file__)\n"
         "print(*n2n.shipped_models())\n"
         "print(n2n.load('fast', device='cpu')(noisy).shape)\n"
+        "from n2n.studies import stored\n"
+        "print(len(stored.stored('identity').rows))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -88,7 +99,8 @@ def test_it_denoises_far_from_the_checkout(wheel: Path, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    file, models, shape = done.stdout.splitlines()
+    file, models, shape, rows = done.stdout.splitlines()
     assert Path(file).is_relative_to(installed)
     assert set(models.split()) == {path.stem for path in (ROOT / "weights").glob("*.safetensors")}
     assert shape == "(20, 30, 3)"
+    assert int(rows) > 0

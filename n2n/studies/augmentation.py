@@ -33,6 +33,15 @@ STUDY = Study(
     name="augmentation",
     title="Flips and swaps",
     question="Do mirrored pairs, and pairs used both ways round, help on held-out pictures?",
+    reported=(
+        "Some of the pictures are flipped vertically and horizontally. It does not say what "
+        "this gains."
+    ),
+    differs=(
+        "All pairs are flipped at random, with the settings of its figure 1. Swapping is not "
+        "in the report: either noisy picture of a pair may be the target, which costs "
+        "nothing."
+    ),
     curves=curves,
     measure=fit,
     draw=partial(figures.curves, value="psnr_a_db"),

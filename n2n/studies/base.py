@@ -1,6 +1,6 @@
 """What a study is: curves to measure, the rows they give, and the question that they answer."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -8,6 +8,7 @@ import torch
 from matplotlib.figure import Figure
 
 from n2n.devices import Placement
+from n2n.studies.figures import Layout
 from n2n.studies.record import Record, Row
 from n2n.studies.sources import Source
 
@@ -90,7 +91,9 @@ class Curve:
         return {**asdict(Curve(self.name)), **settings} == self.settings
 
 
-Enough = Callable[[], bool]  # whether the curve's share of the time is used
+# Whether the curve's share of the time is used. It raises where the curve is to be left at once, so
+# it is asked within long steps, too.
+Enough = Callable[[], bool]
 # The steps of one curve. A row whose loss is no finite number is its last; so is the one after
 # which there was enough, and it holds all that the last row of a whole curve would.
 Measure = Callable[[Curve, Source, Placement, Enough], Iterator[Row]]
@@ -101,6 +104,25 @@ def never() -> bool:
     return False
 
 
+def training(curves: Sequence[Curve]) -> str:
+    """The setting of curves that are trained, where they agree or from the least to the most."""
+
+    def span(values: Sequence[float], digits: str = ",") -> str:
+        ends = dict.fromkeys((min(values), max(values)))
+        return " to ".join(f"{end:{digits}}" for end in ends)
+
+    side = span([curve.side_px for curve in curves])
+    parts = [
+        f"{span([curve.samples for curve in curves])} pictures of {side} × {side} px",
+        f"batch {span([curve.batch for curve in curves])}",
+        f"{span([curve.epochs for curve in curves])} epochs",
+        f"{span([curve.steps for curve in curves])} steps",
+        f"rate {span([curve.rate for curve in curves], 'g')}",
+    ]
+    count = len({curve.seed for curve in curves})
+    return ", ".join([*parts, f"{count} seeds"] if count > 1 else parts)
+
+
 @dataclass(frozen=True)
 class Study:
     """A question, the curves that answer it, and how to show them.
@@ -109,29 +131,35 @@ class Study:
         name: as the command line has it.
         title: of its figure; names the report's where there is one.
         question: one sentence.
+        reported: the report's setting and what it found.
+        differs: what is done otherwise here, and why.
         curves: the curves at full (False) and quick (True) settings, in the order to run.
         measure: how a curve is measured.
         draw: the figure of a record.
         answer: one sentence, from a record that is complete.
         budget_seconds: its share of the eight hours that all studies may take on two cores.
+        setting: curves in words, as one clause.
     """
 
     name: str
     title: str
     question: str
+    reported: str
+    differs: str
     curves: Callable[[bool], list[Curve]]
     measure: Measure
-    draw: Callable[[Record, str], Figure]
+    draw: Callable[[Record, str, Layout], Figure]
     answer: Callable[[Record], str]
     budget_seconds: float
+    setting: Callable[[Sequence[Curve]], str] = training
 
     def seconds(self, quick: bool) -> float:
         """The budget of a run of all curves."""
         return QUICK_SECONDS if quick else self.budget_seconds
 
-    def figure(self, record: Record) -> Figure:
+    def figure(self, record: Record, layout: Layout = Layout.ROW, *, titled: bool = True) -> Figure:
         """The picture of a record, complete or not."""
-        return self.draw(record, self.title)
+        return self.draw(record, self.title if titled else "", layout)
 
 
 class Quick(NamedTuple):

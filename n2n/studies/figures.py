@@ -1,15 +1,22 @@
-"""Rows to pictures: curves against steps and against passes, and bars."""
+"""Rows to pictures: curves against steps and against passes, and bars.
 
+Where a live run lies over the stored one (see `studies.stored`), what is stored is faint.
+"""
+
+import math
 from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from n2n.studies.record import DIVERGED, OUT_OF_TIME, Record, Row
+from n2n.studies.record import DIVERGED, LIVE, OUT_OF_TIME, Record, Row, is_live, stored_name
 
 # Figure, not pyplot: pyplot keeps every figure in a global list, which a server must not.
-SIZE = (11.0, 4.2)  # inches
+PANEL = (4.5, 3.3)  # inches: shown 345 px wide, on a phone, its letters are 10 px high
+LETTER, LEGEND_LINE, LEGEND_SIZE = 0.075, 0.2, 9  # of the legend: inches, inches, points
 LABELS = {
     "loss": "training loss (squared error)",
     "psnr_a_db": "PSNR on held-out pictures, dB (A)",
@@ -19,6 +26,7 @@ LABELS = {
     "tflop": "arithmetic, TFLOP",
 }
 NOTES = {DIVERGED: " (diverged)", OUT_OF_TIME: " (stopped at its share of the time)"}
+OVERLAID = "faint: stored; strong: live, at the quick setting"
 Position = Callable[[Row], float]
 
 AXES: dict[str, Position] = {
@@ -28,9 +36,18 @@ AXES: dict[str, Position] = {
 }
 
 
+class Layout(StrEnum):
+    """How the panels of a figure lie."""
+
+    ROW = "row"  # for print, and for a wide page
+    COLUMN = "column"  # for a phone
+    FIRST = "first"  # the first one alone, for a card
+
+
 def curves(
     record: Record,
     title: str,
+    layout: Layout = Layout.ROW,
     *,
     value: str = "loss",
     against: Sequence[str] = ("step", "passes"),
@@ -41,55 +58,134 @@ def curves(
 
     Args:
         record: complete or not.
-        title: above all.
+        title: above all; none where it is empty.
+        layout: of the panels.
         value: what goes up the side; losses on a logarithmic scale.
         against: of AXES.
         references: values to draw as dashed lines, by name.
         zoom: one more panel, of the last part of the steps: from this share on.
     """
-    figure = Figure(figsize=SIZE, layout="constrained")
-    figure.suptitle(title)
-    panels = [*against, "step"] if zoom is not None else list(against)
-    for index, axes in enumerate(figure.subplots(1, len(panels), squeeze=False)[0]):
-        for colour, name in enumerate(record.names()):
-            _curve(axes, record, name, value, AXES[panels[index]], f"C{colour}")
+    names = [*against, "step"] if zoom is not None else list(against)
+    figure, panels = paneled(title, len(names), layout)
+    for index, axes in enumerate(panels):
+        for name in record.names():
+            _curve(axes, record, name, value, AXES[names[index]])
         for name, level in (references or {}).items():
             axes.axhline(level, color="grey", linestyle="--", linewidth=1)
-            axes.annotate(name, (0.01, level), xycoords=("axes fraction", "data"), fontsize=8)
-        axes.set_xlabel(LABELS[panels[index]])
+            axes.annotate(
+                name,
+                (0.01, level),
+                (0, -2),  # points: below the line
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                va="top",
+                fontsize=LEGEND_SIZE,
+            )
+        axes.set_xlabel(LABELS[names[index]])
+        axes.set_ylabel(LABELS.get(value, value))
         if value == "loss":
             axes.set_yscale("log")
         if index >= len(against):
             _zoom(axes, record, value, zoom or 0.0)
         axes.grid(alpha=0.3)
-    figure.axes[0].set_ylabel(LABELS.get(value, value))
-    if record.names():
-        figure.axes[0].legend(fontsize=8)
+    explained(figure, record)
     return figure
 
 
-def bars(record: Record, title: str, *, value: str, split: str = ", ") -> Figure:
+def bars(
+    record: Record,
+    title: str,
+    layout: Layout = Layout.ROW,
+    *,
+    value: str,
+    split: str = ", ",
+) -> Figure:
     """The last value of each curve named "group, member": members side by side in groups."""
-    figure = Figure(figsize=SIZE, layout="constrained")
-    axes = figure.subplots()
-    names = [name.partition(split)[::2] for name in record.names()]
-    groups = list(dict.fromkeys(group for group, _ in names))
-    members = list(dict.fromkeys(member for _, member in names))
+    figure, (axes, *others) = paneled(title, 2 if layout is Layout.ROW else 1, layout)
+    for empty in others:  # all in one panel, as wide as two
+        figure.delaxes(empty)
+    parts = [stored_name(name).partition(split)[::2] for name in record.names()]
+    groups = list(dict.fromkeys(group for group, _ in parts))
+    members = list(dict.fromkeys(member for _, member in parts))
     width = 0.8 / max(len(members), 1)
-    for place, member in enumerate(members):
-        heights = [_mean(record.last(f"{group}{split}{member}", value)) for group in groups]
-        axes.bar(np.arange(len(groups)) + place * width, heights, width, label=member)
-    axes.set_xticks(np.arange(len(groups)) + 0.4 - width / 2, groups, rotation=20, ha="right")
+    for name, (group, member) in zip(record.names(), parts, strict=True):
+        place, last = members.index(member), record.last(name, value)
+        x = groups.index(group) + place * width
+        if last:
+            thickness = 0.6 * width if is_live(name) else width
+            axes.bar(
+                x,
+                float(np.mean(last)),
+                thickness,
+                color=f"C{place}",
+                alpha=strength(record, name),
+                label=member,
+            )
+    axes.set_xticks(
+        np.arange(len(groups)) + 0.4 - width / 2, groups, rotation=40, ha="right", fontsize=9
+    )
     axes.set_ylabel(LABELS.get(value, value))
-    axes.set_title(title)
-    if members:
-        axes.legend()
+    explained(figure, record)
     return figure
 
 
-def _curve(
-    axes: Axes, record: Record, name: str, value: str, position: Position, colour: str
-) -> None:
+def paneled(title: str, count: int, layout: Layout) -> tuple[Figure, list[Axes]]:
+    """An empty figure of so many panels, of which some layouts show the first alone."""
+    count = 1 if layout is Layout.FIRST else count
+    down, across = (count, 1) if layout is Layout.COLUMN else (1, count)
+    size = (PANEL[0] * across, PANEL[1] * down)
+    figure = Figure(figsize=size, layout="constrained")
+    if title:
+        figure.suptitle(title)
+    return figure, list(figure.subplots(down, across, squeeze=False).flat)
+
+
+def explained(figure: Figure, record: Record) -> None:
+    """Add the legend, below the panels, for which the figure grows; and what is faint in it."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    shown = dict(zip(labels, handles, strict=True))  # once each; live ones come last
+    width, height = figure.get_size_inches()
+    note = OVERLAID if len({is_live(name) for name in record.names()}) > 1 else None
+    if not shown:
+        return
+    columns = int(width / (LETTER * max(map(len, shown)) + 0.6))
+    columns = min(max(columns, 1), len(shown))
+    lines = math.ceil(len(shown) / columns) + (note is not None)
+    figure.set_size_inches(width, height + LEGEND_LINE * lines)
+    figure.legend(
+        list(shown.values()),
+        list(shown),
+        loc="outside lower center",
+        ncols=columns,
+        fontsize=LEGEND_SIZE,
+        title=note,
+        title_fontsize=LEGEND_SIZE,
+        frameon=False,
+    )
+
+
+def look(record: Record, name: str, colour: str, label: str) -> dict[str, Any]:
+    """How to draw a curve: a live one strong, over the stored one of its colour, which is faint.
+
+    Only one of the two is in the legend.
+    """
+    is_overlaid = f"{name}{LIVE}" in record.names()
+    return {
+        "color": colour,
+        "alpha": strength(record, name),
+        "linewidth": 2.0 if is_live(name) else 1.2,
+        "marker": ".",
+        "markersize": 5,
+        "label": None if is_overlaid else label,
+    }
+
+
+def strength(record: Record, name: str) -> float:
+    """The opacity of a curve: what is stored steps back once anything is live."""
+    return 1.0 if is_live(name) or not any(map(is_live, record.names())) else 0.3
+
+
+def _curve(axes: Axes, record: Record, name: str, value: str, position: Position) -> None:
     """The mean over seeds, with the range between the least and the greatest."""
     series = list(record.series(name, value).values())
     if not series:
@@ -97,11 +193,13 @@ def _curve(
     length = min(map(len, series))
     x = [position(row) for row in series[0][:length]]
     y = np.array([[row.values[value] for row in rows[:length]] for rows in series])
-    note = NOTES.get(record.end(name), "")
-    marker = "." if length < 30 else None
-    axes.plot(x, y.mean(0), color=colour, label=name + note, linewidth=1.2, marker=marker)
+    base = stored_name(name)
+    colour = f"C{list(dict.fromkeys(map(stored_name, record.names()))).index(base)}"
+    drawn = look(record, name, colour, base + NOTES.get(record.end(name), ""))
+    axes.plot(x, y.mean(0), **drawn | ({"marker": None} if length >= 30 else {}))
     if len(series) > 1:
-        axes.fill_between(x, y.min(0), y.max(0), color=colour, alpha=0.2, linewidth=0)
+        shade = 0.2 * strength(record, name)
+        axes.fill_between(x, y.min(0), y.max(0), color=colour, alpha=shade, linewidth=0)
 
 
 def _zoom(axes: Axes, record: Record, value: str, start: float) -> None:
@@ -115,8 +213,4 @@ def _zoom(axes: Axes, record: Record, value: str, start: float) -> None:
     ]
     if shown:
         axes.set_ylim(min(shown) * 0.95, float(np.median(shown)) * 2)
-    axes.set_title("zoom", fontsize=9)
-
-
-def _mean(values: list[float]) -> float:
-    return float(np.mean(values)) if values else 0.0
+    axes.set_title("zoom", fontsize=LEGEND_SIZE)

@@ -43,13 +43,17 @@ class Batches(Protocol):
 
 
 class Counted:
-    """A loss that counts how often it is asked: once for each forward-backward pass."""
+    """A loss that counts how often it is asked: once for each forward-backward pass.
 
-    def __init__(self, loss: Loss) -> None:
-        self.loss, self.passes = loss, 0
+    A step of LBFGS has many; before each of them `enough` may end the curve by raising.
+    """
+
+    def __init__(self, loss: Loss, enough: Enough = never) -> None:
+        self.loss, self.enough, self.passes = loss, enough, 0
 
     def __call__(self, estimate: Tensor, target: Tensor, progress: float) -> Tensor:
         """The loss."""
+        self.enough()
         self.passes += 1
         return self.loss(estimate, target, progress)
 
@@ -85,7 +89,7 @@ def fit_and(
     """Train, with `validate` every so many steps and at the end."""
     model = untrained(curve, placement) if model is None else model
     tflop = curve.batch * tflop_of_a_pass(model, curve.side_px)
-    loss = Counted(LOSSES[curve.loss])
+    loss = Counted(LOSSES[curve.loss], enough)
     seconds, start = 0.0, time.perf_counter()
     for step in steps_of(curve, model, batches_of(curve, source, placement), loss, placement):
         value = float(step.loss)  # waits for the device

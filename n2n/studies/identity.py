@@ -99,6 +99,14 @@ STUDY = Study(
     name="identity",
     title="One sample, input = target (figure 5 of the report)",
     question="Can the network learn one picture by heart, as a check that nothing is broken?",
+    reported="One sample, input = target, 20 epochs of its hybrid: 74.5 dB after 11 s (figure 5).",
+    differs=(
+        "Its text starts with 5 steps of LBFGS, its code with 35: here all 20 are, and the "
+        "text's way is beside it. At the code's rate, 0.05, every sample tried fell short of "
+        "74.5 dB; at PyTorch's own rate, 1, some reach it, so three samples are run. PSNR is "
+        "measured as the report did, in training mode, where BatchNorm sees the sample "
+        "itself."
+    ),
     curves=curves,
     measure=measure,
     draw=partial(figures.curves, value="psnr_train_db", references={"the report": REPORTED_DB}),

@@ -52,6 +52,12 @@ STUDY = Study(
     name="loss",
     title="L2, L1 and L0 on noisy targets",
     question="Which loss fits which noise, when every target is noisy?",
+    reported="The squared error alone (L2), on one kind of noise.",
+    differs=(
+        "A small network, so that every noise can be tried with every loss. The squared error "
+        "leads to the mean of the noisy targets, L1 to their median, L0 to their mode: which "
+        "of them is the clean picture depends on the noise."
+    ),
     curves=curves,
     measure=fit,
     draw=partial(figures.bars, value="psnr_a_db"),

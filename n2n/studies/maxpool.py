@@ -33,6 +33,12 @@ STUDY = Study(
     name="maxpool",
     title="With and without MaxPooling",
     question="What does halving the maps in the middle cost in PSNR, and save in arithmetic?",
+    reported="MaxPooling was tried and dropped, without a figure.",
+    differs=(
+        "It does not say where it pooled: here after the second convolution, and "
+        "nearest-neighbour doubling before the last but one transposed convolution makes up "
+        "for it. The settings are those of its figure 1."
+    ),
     curves=curves,
     measure=fit,
     draw=partial(figures.curves, value="psnr_a_db", against=("step", "tflop")),

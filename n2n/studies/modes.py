@@ -1,7 +1,7 @@
 """The report's `predict` never leaves training mode: so a picture depends on its neighbours."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from matplotlib.figure import Figure
@@ -13,7 +13,7 @@ from n2n.data.course import unit
 from n2n.devices import Placement
 from n2n.metrics import psnr_mean_db
 from n2n.studies.base import Curve, Enough, Study, never
-from n2n.studies.figures import SIZE
+from n2n.studies.figures import Layout, explained, look, paneled
 from n2n.studies.record import Record, Row
 from n2n.studies.sources import Source
 
@@ -26,6 +26,12 @@ def curves(quick: bool) -> list[Curve]:
     """Batches from 1 up to `samples`; the step of a row is the size of the batch."""
     most = 10 if quick else 1000
     return [Curve(NAME, samples=most, batch=most, epochs=most, windows=most)]
+
+
+def setting(curves: Sequence[Curve]) -> str:
+    """Of these curves, in words."""
+    most = max(curve.samples for curve in curves)
+    return f"batches of 1 to {most:,} pictures, the trained network as it is"
 
 
 @torch.inference_mode()
@@ -46,7 +52,8 @@ def measure(
             model.train(training)
             scored = _predicted(model, noisy[: max(batch, PICTURES)], batch)[:PICTURES]
             values[f"psnr_{mode}_db"] = psnr_mean_db(images.file_step(scored), clean[: len(scored)])
-            values[f"moved_{mode}_255"] = _moved(model, noisy, batch)
+            if 2 * batch - 1 <= len(noisy):  # else there are no other neighbours
+                values[f"moved_{mode}_255"] = _moved(model, noisy, batch)
         yield Row(curve.name, curve.seed, batch, 0, time.perf_counter() - start, values)
         if enough():
             return
@@ -65,24 +72,24 @@ def _moved(model: nn.Module, noisy: Tensor, batch: int) -> float:
     return 255 * float((one - other).square().mean().sqrt())
 
 
-def draw(record: Record, title: str) -> Figure:
+def draw(record: Record, title: str, layout: Layout) -> Figure:
     """PSNR and movement against the size of the batch."""
-    figure = Figure(figsize=SIZE, layout="constrained")
-    figure.suptitle(title)
-    left, right = figure.subplots(1, 2)
-    for axes, name, label in (
-        (left, "psnr_{}_db", "PSNR, dB (A)"),
-        (right, "moved_{}_255", "one picture's output moves by (RMS, of 255)"),
-    ):
-        for mode in ("train", "eval"):
-            rows = [row for row in record.rows if name.format(mode) in row.values]
-            y = [row.values[name.format(mode)] for row in rows]
-            axes.plot([row.step for row in rows], y, marker=".", label=f"{mode} mode")
+    figure, panels = paneled(title, 2, layout)
+    looks = (("psnr_{}_db", "PSNR, dB (A)"), ("moved_{}_255", "a picture moves by (RMS, of 255)"))
+    for axes, (value, label) in zip(panels, looks, strict=False):
+        for name in record.names():
+            for colour, mode in enumerate(("train", "eval")):
+                rows = next(iter(record.series(name, value.format(mode)).values()), [])
+                axes.plot(
+                    [row.step for row in rows],
+                    [row.values[value.format(mode)] for row in rows],
+                    **look(record, name, f"C{colour}", f"{mode} mode"),
+                )
         axes.set_xscale("log")
         axes.set_xlabel("pictures in the batch")
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
-    left.legend()
+    explained(figure, record)
     return figure
 
 
@@ -95,7 +102,7 @@ def answer(record: Record) -> str:
         f"In training mode PSNR goes from {first.values['psnr_train_db']:.2f} dB alone to "
         f"{last.values['psnr_train_db']:.2f} dB in a batch of {last.step}, and other neighbours "
         f"move a picture by up to "
-        f"{max(row.values['moved_train_255'] for row in record.rows):.2f} of 255; "
+        f"{max(row.values.get('moved_train_255', 0.0) for row in record.rows):.2f} of 255; "
         f"in evaluation mode it is {last.values['psnr_eval_db']:.2f} dB in any batch."
     )
 
@@ -104,9 +111,18 @@ STUDY = Study(
     name="modes",
     title="predict in training mode and in evaluation mode",
     question="What does it do to a picture that predict never calls eval()?",
+    reported=(
+        "Its predict never calls eval(): BatchNorm goes by the statistics of whatever batch "
+        "is at hand. The text does not mention it."
+    ),
+    differs=(
+        "The weights of the report's network that come with this package are measured in both "
+        "modes, and how far a picture's output moves when its neighbours change."
+    ),
     curves=curves,
     measure=measure,
     draw=draw,
     answer=answer,
     budget_seconds=600,
+    setting=setting,
 )

@@ -15,6 +15,17 @@ import numpy as np
 
 DIGITS = 6  # significant ones, of a number in the file
 DONE, DIVERGED, OUT_OF_TIME = "done", "diverged", "out of time"
+LIVE = " (live)"  # after the name of a curve that is drawn over the stored one
+
+
+def is_live(name: str) -> bool:
+    """Whether a curve is drawn over the stored ones."""
+    return name.endswith(LIVE)
+
+
+def stored_name(name: str) -> str:
+    """What the stored curve is called that a live one repeats."""
+    return name.removesuffix(LIVE)
 
 
 @dataclass(frozen=True)

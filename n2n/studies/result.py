@@ -55,6 +55,15 @@ STUDY = Study(
     name="result",
     title="One epoch: the report's result",
     question="What does one epoch of noisy pairs reach, and in how much arithmetic?",
+    reported=(
+        "50,000 pairs, batch 100, one epoch of its hybrid with some vertical flips: 25.08 dB "
+        "on the course's validation pictures after 8 min 22 s on a Colab GPU."
+    ),
+    differs=(
+        "The course's pictures cannot be had, so the two decibels are of different pictures: "
+        "what can be compared is the two networks here, on the same pairs. PSNR A is the mean "
+        "over pictures, as the course graded; B is of all pixels together."
+    ),
     curves=curves,
     measure=fit,
     draw=partial(

@@ -13,12 +13,20 @@ from n2n.studies.sources import Source
 
 @dataclass(frozen=True)
 class Event:
-    """One more row; `progress` of the whole study, 0 to 1, `place` of `count` curves."""
+    """One more row; `progress` of the whole study, 0 to 1, `place` of `count` curves.
+
+    `steps` are those that the curve takes.
+    """
 
     row: Row
+    steps: int
     progress: float
     place: int
     count: int
+
+
+class _InterruptedError(Exception):
+    """The curve is to be left where it is."""
 
 
 class StudyRun:
@@ -51,6 +59,7 @@ class StudyRun:
         self.budget = budget_seconds or study.seconds(quick)
         if not self.budget > 0:
             raise ValueError(f"a study takes more than 0 seconds, got {budget_seconds}")
+        self._is_interrupted = False
 
     def events(self) -> Iterator[Event]:
         """Measure what is missing, yielding every row."""
@@ -68,26 +77,37 @@ class StudyRun:
             share = (end - time.monotonic()) / (len(missing) - place)
             for row in self._measured(curve, time.monotonic() + share):
                 part = (done + place + min(row.step / curve.steps, 1)) / len(self.curves)
-                yield Event(row, part, done + place + 1, len(self.curves))
+                yield Event(row, curve.steps, part, done + place + 1, len(self.curves))
+            if self._is_interrupted:
+                return
 
     def finish(self) -> Iterator[Event]:
         """A study that was stopped has nothing to bring to an end: its record is kept."""
         return iter(())
 
+    def interrupt(self) -> None:
+        """End `events` within the present step, from another thread: for steps that take long."""
+        self._is_interrupted = True
+
     def _measured(self, curve: Curve, deadline: float) -> Iterator[Row]:
-        """At least one row, and the ending."""
+        """At least one row, and the ending; no ending where it is interrupted."""
         end = OUT_OF_TIME
 
         def enough() -> bool:
+            if self._is_interrupted:
+                raise _InterruptedError
             return time.monotonic() > deadline
 
-        for row in self.study.measure(curve, self.source, self.placement, enough):
-            self.record.add(row)
-            yield row
-            if row.step == curve.steps:
-                end = DONE
-            if not isfinite(row.values.get("loss", 0.0)):
-                end = DIVERGED
+        try:
+            for row in self.study.measure(curve, self.source, self.placement, enough):
+                self.record.add(row)
+                yield row
+                if row.step == curve.steps:
+                    end = DONE
+                if not isfinite(row.values.get("loss", 0.0)):
+                    end = DIVERGED
+        except _InterruptedError:
+            return
         self.record.add(
             Ending(
                 curve.name,

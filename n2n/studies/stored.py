@@ -1,26 +1,44 @@
-"""The records of the full runs, which lie in the repository, and a live run drawn over them."""
+"""The records of the full runs, which come with the package, and a live run drawn over them."""
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
-from n2n.studies.record import Record
+from n2n.studies.base import Study
+from n2n.studies.record import LIVE, Record
 
-FOLDER = Path(__file__).parents[2] / "assets" / "studies"
-LIVE = " (live)"
+_STUDIES = Path(__file__).parent
+
+
+@cache
+def folder() -> Path:
+    """Inside the package when it was installed from a wheel; assets/studies of a checkout."""
+    inside = _STUDIES / "records"
+    return inside if inside.is_dir() else _STUDIES.parents[1] / "assets" / "studies"
+
+
+def path_of(name: str) -> Path:
+    """The file of a stored record, whether it is there or not."""
+    return folder() / f"{name}.jsonl"
 
 
 def stored(name: str) -> Record:
-    """The stored record of a study; empty where there is none, as in a wheel."""
-    record = Record.read(FOLDER / f"{name}.jsonl")
+    """The stored record of a study; empty where there is none."""
+    record = Record.read(path_of(name))
     record.path = None  # nobody adds to it
     return record
 
 
+def is_whole(study: Study, record: Record) -> bool:
+    """Whether every curve of the full run has ended, be it for the first seed alone."""
+    return {curve.name for curve in study.curves(False)} <= {name for name, _ in record.endings}
+
+
 def over(below: Record, live: Record) -> Record:
-    """Both in one, for a figure: the curves of `live` get names of their own."""
+    """Both in one, for a figure: the curves of `live`, which may grow, get names of their own."""
     ends = {
         (f"{curve}{LIVE}", seed): replace(ending, curve=f"{curve}{LIVE}")
-        for (curve, seed), ending in live.endings.items()
+        for (curve, seed), ending in list(live.endings.items())
     }
     rows = [replace(row, curve=f"{row.curve}{LIVE}") for row in list(live.rows)]
     return Record(rows=[*below.rows, *rows], endings=below.endings | ends)

@@ -24,7 +24,7 @@ def test_live_curves_have_names_of_their_own() -> None:
 
 
 def test_nobody_adds_to_a_stored_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored, "FOLDER", tmp_path)
+    monkeypatch.setattr(stored, "folder", lambda: tmp_path)
     record(tmp_path / "x.jsonl")
     before = (tmp_path / "x.jsonl").read_text()
     found = stored.stored("x")

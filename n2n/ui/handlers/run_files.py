@@ -22,7 +22,7 @@ from n2n.ui.limits import limits
 
 FOLDER = "N2N_RUNS_FOLDER"
 SECRET = "browser.secret"
-SUFFIXES = (".safetensors", ".checkpoint", ".csv", ".json", ".png")
+SUFFIXES = (".safetensors", ".checkpoint", ".csv", ".json", ".jsonl", ".png")
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,11 @@ class Files:
     def history(self) -> Path:
         """Its rows, as CSV."""
         return self.stem.with_suffix(".csv")
+
+    @property
+    def record(self) -> Path:
+        """What a study measured, as JSON lines."""
+        return self.stem.with_suffix(".jsonl")
 
     def facts(self) -> dict[str, Any]:
         """What is known of the run; empty where nothing is."""

@@ -1,4 +1,7 @@
-"""All training runs of this process. A run is known by an unguessable id that its page holds."""
+"""All runs of this process: trainings and studies, in one queue for each device.
+
+A run is known by an unguessable id that its page holds.
+"""
 
 import atexit
 import secrets
@@ -6,10 +9,10 @@ import threading
 from collections.abc import Generator, Sequence
 from dataclasses import asdict
 from functools import cache
+from typing import Any, Generic, Protocol, TypeVar
 
 from n2n.devices import place
-from n2n.jobs import Jobs, View, inline
-from n2n.live import Event
+from n2n.jobs import Jobs, View, Work, inline
 from n2n.ui.handlers.run_files import Files, RunFiles, run_files
 from n2n.ui.handlers.visible_run import Order, VisibleRun
 from n2n.ui.limits import limits
@@ -17,11 +20,31 @@ from n2n.ui.limits import limits
 MOST_OWN = 5  # runs that a page remembers
 
 
-class Runs:
+class Watched(Work[Any], Protocol):
+    """Work that a page looks at while it goes on, and after."""
+
+    def hurry(self) -> None:
+        """Cut short what takes long: the job is stopping."""
+        ...
+
+
+W = TypeVar("W", bound=Watched)
+W_co = TypeVar("W_co", bound=Watched, covariant=True)
+
+
+class Ordered(Protocol[W_co]):
+    """What to do, before it is begun."""
+
+    def begin(self, files: Files) -> W_co:
+        """The work itself, which will leave these files. This may take long."""
+        ...
+
+
+class Runs(Generic[W]):
     """Jobs by the id of their run. The id names files, too, which outlive the job and the server.
 
     Args:
-        jobs: who runs them.
+        jobs: who runs them, and runs of other kinds.
         files: where they leave what they made.
     """
 
@@ -30,7 +53,7 @@ class Runs:
         self._keys: dict[str, str] = {}  # of jobs, by run
         self._lock = threading.Lock()
 
-    def begin(self, run: str, order: Order) -> None:
+    def begin(self, run: str, order: Ordered[W]) -> None:
         """Queue a run under an id that `new_run` gave.
 
         Raises:
@@ -39,8 +62,8 @@ class Runs:
         files = self.files(run)
         handed_over = [order]  # once: its photos go when the run lets go of them
 
-        def make() -> VisibleRun:
-            return VisibleRun(handed_over.pop(), files)
+        def make() -> W:
+            return handed_over.pop().begin(files)
 
         key = self._jobs.start(make, place().device.type)
         with self._lock:
@@ -50,7 +73,7 @@ class Runs:
         """The files of a run, whether it goes on, has ended, or was never there."""
         return self._files.of(run)
 
-    def view(self, run: str) -> View[Event] | None:
+    def view(self, run: str) -> View[Any] | None:
         """Where a run stands; None when this process knows nothing of it (any more)."""
         key = self._keys.get(run)
         if key is None:
@@ -62,12 +85,12 @@ class Runs:
                 self._keys.pop(run, None)
             return None
 
-    def work(self, run: str) -> VisibleRun | None:
+    def work(self, run: str) -> W | None:
         """The run itself, once it has begun."""
         if self.view(run) is None:
             return None
-        found = self._jobs.work(self._keys[run])
-        assert found is None or isinstance(found, VisibleRun)
+        work: Any = self._jobs.work(self._keys[run])  # what `begin` was given an order for
+        found: W | None = work
         return found
 
     def stop(self, run: str) -> None:
@@ -85,17 +108,22 @@ class Runs:
 
 
 @cache
-def runs() -> Runs:
-    """The runs of this process."""
+def jobs() -> Jobs:
+    """The jobs of this process, whatever their kind."""
     bounds = limits()
-    jobs = Jobs(
+    found = Jobs(
         unattended_seconds=60 * bounds.unattended_minutes,
         keep_seconds=60 * bounds.run_minutes,
         most_waiting=bounds.waiting_runs,
     )
-    found = Runs(jobs, run_files())
     atexit.register(found.close)
     return found
+
+
+@cache
+def runs() -> Runs[VisibleRun]:
+    """The training runs of this process."""
+    return Runs(jobs(), run_files())
 
 
 def new_run() -> str:
@@ -109,12 +137,12 @@ def announce(run: str, order: Order, title: str) -> None:
     run_files().of(run).tell(**facts)
 
 
-def here(run: str, order: Order) -> Generator[tuple[View[Event], VisibleRun | None], None, None]:
+def here(run: str, order: Ordered[W]) -> Generator[tuple[View[Any], W | None], None, None]:
     """The same run without a thread: where a GPU is lent to this very call. Closing stops it."""
-    made: list[VisibleRun] = []
+    made: list[W] = []
 
-    def make() -> VisibleRun:
-        made.append(VisibleRun(order, run_files().of(run)))
+    def make() -> W:
+        made.append(order.begin(run_files().of(run)))
         return made[0]
 
     for view in inline(make):

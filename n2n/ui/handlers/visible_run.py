@@ -37,6 +37,10 @@ class Order:
     speed: str = FULL
     device_seconds: float = 600.0
 
+    def begin(self, files: Files) -> "VisibleRun":
+        """The run, which will leave these files."""
+        return VisibleRun(self, files)
+
 
 class VisibleRun:
     """Work for `n2n.jobs`. Other threads set `speed`, press, and read what the page shows.

@@ -14,6 +14,7 @@ A sample is one of many, not the best guess: its expected squared error is twice
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -35,36 +36,61 @@ def samples(
     steps: int = STEPS,
     progress: Progress | None = None,
 ) -> Iterator[Tensor]:
-    """Draw `count` samples, one after the other, each in `steps` + 1 passes.
+    """The first `count` samples of a sequence, one after the other; all else as in `draw`.
+
+    Raises:
+        ValueError: σ is too small, or not a number; or nothing is asked for.
+    """
+    if count < 1:
+        raise ValueError(f"ask for at least one sample, got {count}")
+
+    def overall(part: float) -> None:
+        if progress is not None:
+            progress((number + part) / count)
+
+    for number in range(count):
+        yield draw(
+            denoise, noisy, sigma_255, seed=seed, number=number, steps=steps, progress=overall
+        )
+
+
+def draw(
+    denoise: Callable[[Tensor], Tensor],
+    noisy: Tensor,
+    sigma_255: float,
+    *,
+    seed: int = 0,
+    number: int = 0,
+    steps: int = STEPS,
+    progress: Progress | None = None,
+) -> Tensor:
+    """Draw one sample, in `steps` + 1 passes.
 
     Args:
         denoise: a blind denoiser of white Gaussian noise, good down to σ of 1 or 2.
         noisy: float (B, 3, H, W), in [0, 1] for clean pictures, with white noise, unclipped.
         sigma_255: its level in 8-bit units, known or estimated (see `n2n.noise_level`).
-        count: how many.
-        seed: names the sequence: its sample n is always the same.
+        seed: names a sequence of samples.
+        number: which of them, from 0; it is always the same.
         steps: levels of noise on the way down.
         progress: gets the part done, 0 to 1, after every pass; raising in it stops the work.
 
-    Yields:
+    Returns:
         float (B, 3, H, W), unclipped.
 
     Raises:
-        ValueError: σ is too small, or not a number; or nothing is asked for.
+        ValueError: σ is too small, or not a number.
     """
     levels = noise_levels(sigma_255, steps)
-    if count < 1:
-        raise ValueError(f"ask for at least one sample, got {count}")
     passes = itertools.count(1)
 
     def counted(picture: Tensor) -> Tensor:
         estimate = denoise(picture)
         if progress is not None:
-            progress(next(passes) / (count * (steps + 1)))
+            progress(next(passes) / (steps + 1))
         return estimate
 
-    for index in range(count):
-        yield _walk(counted, noisy, levels, (seed, index))
+    return _walk(counted, noisy, levels, (seed, number))
 
 
 def noise_levels(sigma_255: float, steps: int = STEPS) -> list[float]:
@@ -80,24 +106,52 @@ def noise_levels(sigma_255: float, steps: int = STEPS) -> list[float]:
     return [sigma_255 / 255 * ratio ** (step / steps) for step in range(steps + 1)]
 
 
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Mean and spread of samples that come one at a time (Welford 1962).
+
+    `mean` and `squares`, the sum of squared deviations from it, are (B, 3, H, W).
+    """
+
+    count: int
+    mean: Tensor
+    squares: Tensor
+
+    @classmethod
+    def of(cls, sample: Tensor) -> "Moments":
+        """Those of one sample."""
+        return cls(1, sample, torch.zeros_like(sample))
+
+    def and_of(self, sample: Tensor) -> "Moments":
+        """Those of one sample more."""
+        difference = sample - self.mean
+        mean = self.mean + difference / (self.count + 1)
+        return Moments(self.count + 1, mean, self.squares + difference * (sample - mean))
+
+    @property
+    def spread(self) -> Tensor:
+        """The standard deviation of each number.
+
+        Raises:
+            ValueError: there is but one sample.
+        """
+        if self.count < 2:
+            raise ValueError(f"a spread needs at least two samples, got {self.count}")
+        return (self.squares / (self.count - 1)).sqrt()
+
+
 def mean_and_spread(drawn: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     """The mean of samples, which approaches f(y), and their standard deviation: where they differ.
 
     Args:
-        drawn: at least two, (B, 3, H, W); kept one at a time (Welford 1962).
+        drawn: at least two, (B, 3, H, W); kept one at a time.
     """
-    count = 0
+    moments: Moments | None = None
     for sample in drawn:
-        count += 1
-        if count == 1:
-            mean, squares = sample.clone(), torch.zeros_like(sample)
-            continue
-        difference = sample - mean
-        mean += difference / count
-        squares += difference * (sample - mean)
-    if count < 2:
-        raise ValueError(f"a spread needs at least two samples, got {count}")
-    return mean, (squares / (count - 1)).sqrt()
+        moments = Moments.of(sample) if moments is None else moments.and_of(sample)
+    if moments is None:
+        raise ValueError("a spread needs at least two samples, got 0")
+    return moments.mean, moments.spread
 
 
 def _walk(

@@ -10,12 +10,12 @@ from html import escape
 from n2n import images
 from n2n.denoiser import Denoised
 from n2n.noise import NOISES, Noise, Parameter, create_noise
-from n2n.ui.handlers import models, network, numbers, pictures, words
+from n2n.ui.handlers import models, network, numbers, pictures, samples, words
 from n2n.ui.handlers.network import Progress
 from n2n.ui.handlers.pictures import Picture, Pixels
 from n2n.ui.handlers.quality import Quality, quality
 from n2n.ui.handlers.store import Result, Scene, store
-from n2n.ui.handlers.views import Look, Shown, crop_box, denoised_pixels, show
+from n2n.ui.handlers.views import SAMPLES, Look, Shown, crop_box, denoised_pixels, show
 from n2n.ui.limits import limits
 
 QUICK_MS = 1500  # a run below this follows every change by itself
@@ -61,6 +61,7 @@ class Update:
     notes: str | None = None
     preview: Pixels | None = None
     is_large: bool | None = None
+    drawing: samples.State | None = None
 
 
 def new_visitor() -> str:
@@ -134,6 +135,8 @@ def redraw(visitor: str, settings: Settings, look: Look) -> Iterator[Update]:
 def denoise_if_quick(visitor: str, model: str | None, look: Look) -> Iterator[Update]:
     """Denoise unasked where that takes a moment only; else offer it."""
     scene = store().get(visitor)
+    if look.view == SAMPLES:
+        yield Update(drawing=_drawing(scene, model, look))
     expected = None if model is None else models.milliseconds(model, scene.megapixels)
     unknown = expected is None and scene.megapixels > LARGE_MEGAPIXELS
     if model is None or models.is_slow(model) or unknown or (expected or 0) > QUICK_MS:
@@ -159,13 +162,12 @@ def denoise(visitor: str, model: str | None, look: Look) -> Iterator[Update]:
         if isinstance(event, Progress):
             yield Update(status=words.waiting(model, scene.megapixels, event), busy=True)
         else:
-            scene = replace(scene, result=event.value)
-            store().update(visitor, scene)
+            scene = store().update(visitor, scene, result=event.value) or scene
             yield from _finished(visitor, scene, look)
 
 
-def render(visitor: str, look: Look, with_ssim: bool = True) -> Update:
-    """Look again, from the arrays that are kept: no network runs."""
+def render(visitor: str, look: Look, with_ssim: bool = True, model: str | None = None) -> Update:
+    """Look again, from the arrays that are kept: no network runs. `model` would draw samples."""
     scene = store().get(visitor)
     denoised = denoised_pixels(scene, look.strength)
     with_ssim = with_ssim or not _is_large(scene)
@@ -173,6 +175,7 @@ def render(visitor: str, look: Look, with_ssim: bool = True) -> Update:
     return Update(
         shown=show(scene, look, denoised, None if after is None else after.psnr_db),
         numbers=numbers.summary(scene, after),
+        drawing=_drawing(scene, model, look),
     )
 
 
@@ -206,12 +209,13 @@ def _scene(picture: Picture, name: str, settings: Settings) -> Scene:
     noise = noise_of(settings)
     if noise is None:
         return Scene(picture, name, noisy=picture.pixels)
-    noisy = pictures.add_noise(picture.pixels, noise, whole_seed(settings.seed))
+    seed = whole_seed(settings.seed)
+    noisy = pictures.add_noise(picture.pixels, noise, seed)
     reference = pictures.reference(picture.pixels, noise)
     if reference.shape == picture.pixels.shape and (reference == picture.pixels).all():
         reference = picture.pixels  # one array in place of two equal ones
     before = quality(noisy, reference, with_ssim=False)
-    return Scene(picture, name, noisy, reference, noise, before)
+    return Scene(picture, name, noisy, reference, noise, before, seed=seed)
 
 
 def _preview(picture: Picture, settings: Settings, look: Look) -> Pixels:
@@ -256,10 +260,10 @@ def _finished(visitor: str, scene: Scene, look: Look) -> Iterator[Update]:
     if scene.reference is not None:
         before = quality(scene.noisy, scene.reference)
         after = quality(scene.result.estimate, scene.reference)
-        store().update(
-            visitor, replace(scene, before=before, result=replace(scene.result, after=after))
-        )
-    yield replace(render(visitor, look), status="", busy=False, button=START)
+        result = replace(scene.result, after=after)
+        store().update(visitor, scene, before=before, result=result)
+    shown = render(visitor, look, model=scene.result.model)
+    yield replace(shown, status="", busy=False, button=START)
 
 
 def _after(
@@ -270,6 +274,11 @@ def _after(
     if strength == 100 and scene.result.after is not None:
         return scene.result.after
     return quality(denoised, scene.reference, with_ssim)
+
+
+def _drawing(scene: Scene, model: str | None, look: Look) -> samples.State | None:
+    is_open = look.view == SAMPLES and model is not None
+    return samples.state(scene, model, look) if is_open else None
 
 
 def _is_large(scene: Scene) -> bool:

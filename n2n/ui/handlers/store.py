@@ -1,11 +1,15 @@
 """The pictures of all visitors: bounded in bytes and in time, the oldest dropped first."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
+
+import numpy.typing as npt
 
 from n2n.noise import Noise
 from n2n.noise_level import NoiseLevel
+from n2n.posterior import Moments
 from n2n.ui.handlers.pictures import Picture, Pixels
 from n2n.ui.handlers.quality import Quality
 from n2n.ui.handlers.shelf import Shelf, swept
@@ -25,12 +29,40 @@ class Result:
     level: NoiseLevel | None = None
 
 
+Box = tuple[slice, slice]  # rows and columns of a part of a picture
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Samples of what a part of the noisy picture, `box`, may have been before noise of this σ.
+
+    `denoised` is f(y) of that part and `moments` those of all samples so far, of which `newest` are
+    the last few; `seconds` is what the last one took.
+    """
+
+    model: str
+    box: Box
+    sigma_255: float
+    denoised: Pixels
+    newest: tuple[Pixels, ...]
+    moments: Moments
+    seconds: float
+
+    def arrays(self) -> Iterator[npt.NDArray[Any]]:
+        """All that takes memory."""
+        yield self.denoised
+        yield from self.newest
+        yield self.moments.mean.numpy()
+        yield self.moments.squares.numpy()
+
+
 @dataclass(frozen=True, eq=False)
 class Scene:
     """What one visitor works on.
 
-    `noise` and `reference` are None where the picture came noisy. `before` is the quality of
-    `noisy`; `was_denoised` says that the picture was, with another noise.
+    `noise` and `reference` are None where the picture came noisy; `seed` names the noise that was
+    added. `before` is the quality of `noisy`; `was_denoised` says that the picture was, with
+    another noise.
     """
 
     picture: Picture
@@ -41,6 +73,8 @@ class Scene:
     before: Quality | None = None
     result: Result | None = None
     was_denoised: bool = False
+    seed: int = 0
+    drawn: Drawn | None = None
 
     @property
     def megapixels(self) -> float:
@@ -48,7 +82,7 @@ class Scene:
         height, width = self.noisy.shape[:2]
         return float(height * width / 1e6)
 
-    def arrays(self) -> Iterator[Pixels]:
+    def arrays(self) -> Iterator[npt.NDArray[Any]]:
         """All that takes memory."""
         yield self.picture.pixels
         yield self.noisy
@@ -56,6 +90,8 @@ class Scene:
             yield self.reference
         if self.result is not None:
             yield self.result.estimate
+        if self.drawn is not None:
+            yield from self.drawn.arrays()
 
 
 class Store(Shelf[Scene]):
@@ -63,12 +99,15 @@ class Store(Shelf[Scene]):
 
     what = "your picture is"
 
-    def update(self, visitor: str, scene: Scene) -> bool:
-        """Keep a scene unless its noisy picture was replaced meanwhile; say whether."""
-        current = self.is_current(visitor, scene)
-        if current:
-            self.put(visitor, scene)
-        return current
+    def update(self, visitor: str, scene: Scene, **parts: Any) -> Scene | None:  # noqa: ANN401
+        """Change parts of a scene, whatever became of its others meanwhile.
+
+        None, and nothing is changed, if its noisy picture was replaced.
+        """
+        kept = self.find(visitor)
+        if kept is None or kept.noisy is not scene.noisy:
+            return None
+        return self.put(visitor, replace(kept, **parts))
 
     def is_current(self, visitor: str, scene: Scene) -> bool:
         """Whether the visitor still works on this noisy picture. Asking counts as use of it."""

@@ -1,4 +1,4 @@
-"""The four looks at a result: arrays to show and the words beside them."""
+"""The looks at a result: arrays to show and the words beside them."""
 
 import math
 from dataclasses import dataclass, replace
@@ -6,15 +6,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image, ImageDraw
 
+from n2n import images
+from n2n.ui.handlers import quality
 from n2n.ui.handlers.pictures import Pixels, mixed, shrunk
-from n2n.ui.handlers.store import Scene
+from n2n.ui.handlers.store import Box, Drawn, Scene
 
-VIEWS = ("Slider", "Side by side", "Detail", "Difference")
+SAMPLES = "Samples"
+VIEWS = ("Slider", "Side by side", "Detail", "Difference", SAMPLES)
 LEFT, REMOVED = "what is left: |denoised - clean|", "what was removed: noisy - denoised"
 LONGEST_PX, LEAST_PX = 1600, 480  # of a picture that is shown whole
 MAP_PX = 480
 DETAIL_PX, DETAIL_SCALE = 80, 4
 MARK = (79, 70, 229)  # the page's indigo
+PART_PX = 192  # side of what is drawn as samples
+NEWEST = 4  # samples that are shown
+DOUBT = (255, 64, 0)  # over grey, where samples disagree
+SCALES_255 = (2, 5, 10, 20, 50)  # spreads that may have the full colour
 
 
 @dataclass(frozen=True)
@@ -62,11 +69,12 @@ def show(scene: Scene, look: Look, denoised: Pixels | None, psnr_db: float | Non
         "Side by side": _side_by_side,
         "Detail": _detail,
         "Difference": _difference,
+        SAMPLES: _samples,
     }
     if look.view not in views:
         raise ValueError(f"unknown view {look.view!r}; choose one of {', '.join(VIEWS)}")
     shown = views[look.view](scene, denoised, look)
-    if look.view == "Detail":  # the PSNR is that of the whole picture
+    if look.view in ("Detail", SAMPLES):  # the PSNR is that of the whole picture
         return shown
     before = None if scene.before is None else scene.before.psnr_db
     known = {"Noisy": before, "Denoised": None if denoised is None else psnr_db}
@@ -83,7 +91,7 @@ def denoised_pixels(scene: Scene, strength: float) -> Pixels | None:
     return mixed(scene.noisy, scene.result.estimate, strength / 100)
 
 
-def crop_box(pixels: Pixels, look: Look, side: int = DETAIL_PX) -> tuple[slice, slice]:
+def crop_box(pixels: Pixels, look: Look, side: int = DETAIL_PX) -> Box:
     """Rows and columns of a square of `side` px around the visitor's place, inside the picture."""
     height, width = pixels.shape[:2]
     return _around(height, look.down, side), _around(width, look.across, side)
@@ -154,13 +162,57 @@ def _difference(scene: Scene, denoised: Pixels | None, look: Look) -> Shown:
     return Shown(look.view, (picture,), (caption,), note)
 
 
+def _samples(scene: Scene, denoised: Pixels | None, look: Look) -> Shown:
+    """The newest samples, f(y) of the same part, the clean part, the mean, where they disagree."""
+    drawn = scene.drawn
+    if drawn is None or drawn.box != crop_box(scene.noisy, look, PART_PX):
+        return Shown(look.view, (None,) * (NEWEST + 4), ("",) * (NEWEST + 4), "")
+    clean = None if scene.reference is None else scene.reference[drawn.box]
+    count = drawn.moments.count
+    last = range(count - len(drawn.newest) + 1, count + 1)
+    named: list[tuple[Pixels | None, str]] = [
+        (pixels, _measured(f"Sample {number}", pixels, clean))
+        for number, pixels in zip(last, drawn.newest, strict=True)
+    ]
+    named += [(None, "")] * (NEWEST - len(named))
+    named.append((drawn.denoised, _measured("Denoised", drawn.denoised, clean)))
+    named.append((clean, "Clean"))
+    mean, overlay, note = None, None, ""
+    if count > 1:
+        mean = images.to_uint8(drawn.moments.mean)
+        overlay, note = _disagreement(drawn, mean)
+    named.append((mean, "" if mean is None else _measured(f"Mean of {count}", mean, clean)))
+    named.append((overlay, "Disagreement"))
+    shown, captions = zip(*named, strict=True)
+    return Shown(look.view, shown, captions, note)
+
+
+def _measured(name: str, pixels: Pixels, clean: Pixels | None) -> str:
+    return _with_psnr(name, None if clean is None else quality.psnr_db(pixels, clean))
+
+
+def _disagreement(drawn: Drawn, mean: Pixels) -> tuple[Pixels, str]:
+    """The spread of a pixel as a colour over the grey mean, and what the colour means."""
+    squares = drawn.moments.spread.square().mean(1)[0]  # over the channels
+    spread = 255 * squares.sqrt().numpy()
+    reach = float(np.percentile(spread, 99))
+    scale = next((scale for scale in SCALES_255 if scale >= reach), SCALES_255[-1])
+    weight = np.clip(spread / scale, 0, 1)[..., None]
+    picture = (1 - weight) * mean.mean(-1, keepdims=True) + weight * np.array(DOUBT)
+    note = (
+        f"Where {drawn.moments.count} samples disagree: grey not at all, full orange by "
+        f"{scale} of 255 or more (standard deviation)."
+    )
+    return picture.round().astype(np.uint8), note
+
+
 def _gain(difference: np.ndarray, room: int) -> int:
     """The largest power of two, up to 16, at which 99 % of the values keep their place."""
     reach = float(np.percentile(np.abs(difference[::3, ::3]), 99))
     return next((gain for gain in (16, 8, 4, 2) if gain * reach <= room), 1)
 
 
-def _marked(pixels: Pixels, box: tuple[slice, slice]) -> Pixels:
+def _marked(pixels: Pixels, box: Box) -> Pixels:
     small = shrunk(pixels, MAP_PX)
     scale = small.shape[1] / pixels.shape[1]
     picture = Image.fromarray(small).convert("RGB")

@@ -17,6 +17,7 @@ from n2n.ui.handlers.store import store
 from n2n.ui.handlers.views import MAP_PX, VIEWS, Look, map_shape
 from n2n.ui.tabs import denoise_controls as controls
 from n2n.ui.tabs import denoise_result as result
+from n2n.ui.tabs import denoise_samples
 
 FIRST_SAMPLE = "chelsea"
 MOST_SEED = 2**31 - 1
@@ -46,12 +47,17 @@ class DenoiseTab:
         return [self.view, shown.strength, shown.across, shown.down, shown.kind]
 
     @property
+    def inputs(self) -> list[gr.components.Component]:
+        """What a network is run on: the visitor's picture, the model, and how to look at it."""
+        return [self.visitor, self.run.model, *self.look]
+
+    @property
     def outputs(self) -> list[gr.components.Component]:
         """What `updates` speaks of, in its order."""
         run = self.run
         return [
             *self.result.views, self.result.numbers, run.status, run.stop, run.start,
-            self.picture.notes, self.noise.preview,
+            self.picture.notes, self.noise.preview, *self.result.samples.controls,
         ]  # fmt: skip
 
     def updates(self, update: Update) -> list[Any]:
@@ -67,6 +73,7 @@ class DenoiseTab:
             start,
             _or_skip(update.notes),
             _preview(update),
+            *self.result.samples.updates(update.drawing),
         ]
 
 
@@ -98,14 +105,9 @@ def wire(tab: DenoiseTab, app: gr.Blocks, mine: gr.BrowserState) -> None:
 
     def and_denoise(event: Any) -> Any:  # noqa: ANN401  Gradio's Dependency
         """Denoise after a change, where that is quick; the newest change wins."""
-        run = event.success(
-            handler(_run(tab, denoise.denoise_if_quick)),
-            [tab.visitor, tab.run.model, *tab.look],
-            tab.outputs,
-            **LATEST | NETWORK,
-        )
-        runs.append(run)
-        return run
+        quick = handler(_run(tab, denoise.denoise_if_quick))
+        runs.append(event.success(quick, tab.inputs, tab.outputs, **LATEST | NETWORK))
+        return runs[-1]
 
     opened = app.load(denoise.new_visitor, None, tab.visitor, **PRIVATE).then(
         handler(_opening(tab)), everything, tab.outputs, **PRIVATE
@@ -117,6 +119,7 @@ def wire(tab: DenoiseTab, app: gr.Blocks, mine: gr.BrowserState) -> None:
     _wire_look(tab)
     result.wire_downloads(tab.result, tab.visitor)
     result.wire_compare(tab.result, tab.visitor, tab.look)
+    denoise_samples.wire(tab.result.samples, tab.inputs, tab.outputs, tab.updates)
 
 
 AndDenoise = Callable[[Any], Any]
@@ -197,7 +200,7 @@ def _wire_run(
     run = tab.run
     started = run.start.click(
         handler(_run(tab, denoise.denoise)),
-        [tab.visitor, run.model, *tab.look],
+        tab.inputs,
         tab.outputs,
         **PRIVATE | NETWORK,
     )
@@ -227,12 +230,13 @@ def _wire_look(tab: DenoiseTab) -> None:
     shown.strength.release(handler(render_all), inputs, tab.outputs, **LATEST)
     for name, one in zip(VIEWS, shown.tabs, strict=True):
 
-        def switch(visitor: str, view: str, *look: Any, name: str = name) -> list[Any]:  # noqa: ANN401
+        def switch(visitor: str, model: str | None, view: str, *look: Any, name: str = name) -> Any:  # noqa: ANN401
             if name == view:  # the first tab tells that it is open when the page has just come
                 return [gr.skip(), *tab.updates(Update())]
-            return [name, *render(visitor, name, *look)]
+            update = denoise.render(visitor, Look(name, *look), with_ssim=False, model=model)
+            return [name, *tab.updates(update)]
 
-        one.select(handler(switch), inputs, [tab.view, *tab.outputs], **LATEST)
+        one.select(handler(switch), tab.inputs, [tab.view, *tab.outputs], **LATEST)
 
     def move(event: gr.SelectData, visitor: str) -> tuple[float, float]:
         height, width = map_shape(store().get(visitor))
@@ -275,12 +279,8 @@ def _sliders(kind: str, *levels: float) -> list[gr.Slider]:
 
 def then_denoise(tab: DenoiseTab, event: Any) -> None:  # noqa: ANN401  Gradio's Dependency
     """Run the chosen model on the picture that is there, once the event has succeeded."""
-    event.success(
-        handler(_run(tab, denoise.denoise)),
-        [tab.visitor, tab.run.model, *tab.look],
-        tab.outputs,
-        **PRIVATE | NETWORK,
-    )
+    run = handler(_run(tab, denoise.denoise))
+    event.success(run, tab.inputs, tab.outputs, **PRIVATE | NETWORK)
 
 
 def _preview(update: Update) -> Any:  # noqa: ANN401  an update of Gradio's

@@ -10,7 +10,17 @@ from gradio.utils import get_upload_folder
 
 from n2n.ui.events import NETWORK, PRIVATE, handler
 from n2n.ui.handlers import compare, denoise
-from n2n.ui.handlers.views import DETAIL_PX, DETAIL_SCALE, LEFT, REMOVED, VIEWS, Look, Shown
+from n2n.ui.handlers.views import (
+    DETAIL_PX,
+    DETAIL_SCALE,
+    LEFT,
+    REMOVED,
+    SAMPLES,
+    VIEWS,
+    Look,
+    Shown,
+)
+from n2n.ui.tabs import denoise_samples
 from n2n.ui.theme import press_download
 
 FILE = "download-file"
@@ -28,6 +38,7 @@ class Result:
     down: gr.Slider
     difference: gr.Image
     kind: gr.Radio
+    samples: denoise_samples.Samples
     note: gr.Markdown
     numbers: gr.HTML
     strength: gr.Slider
@@ -41,7 +52,8 @@ class Result:
     @property
     def views(self) -> list[gr.components.Component]:
         """What `updates` speaks of, in its order."""
-        return [self.slider, *self.beside, *self.detail, self.difference, self.note]
+        samples = self.samples.pictures
+        return [self.slider, *self.beside, *self.detail, self.difference, *samples, self.note]
 
     def updates(self, shown: Shown | None) -> list[Any]:
         """Gradio's updates of `views`: the open view is filled, the others stay."""
@@ -52,13 +64,17 @@ class Result:
             VIEWS[1]: [gr.skip()] * len(self.beside),
             VIEWS[2]: [gr.skip()] * len(self.detail),
             VIEWS[3]: [gr.skip()],
+            SAMPLES: [gr.skip()] * len(self.samples.pictures),
         }
         if shown.view == VIEWS[0]:
             label = " | ".join(shown.captions)
             parts[VIEWS[0]] = [gr.ImageSlider(value=shown.pictures, label=label)]
         else:
             pairs = zip(shown.pictures, shown.captions, strict=True)
-            parts[shown.view] = [gr.Image(value=p, label=c) for p, c in pairs]
+            hides = shown.view == SAMPLES  # elsewhere an empty place stays in sight
+            parts[shown.view] = [
+                gr.Image(value=p, label=c, visible=p is not None or not hides) for p, c in pairs
+            ]
         return [*(update for part in parts.values() for update in part), shown.note]
 
 
@@ -77,6 +93,8 @@ def layout() -> Result:
         with gr.Tab(VIEWS[3]) as difference_tab:
             kind = gr.Radio([LEFT, REMOVED], value=LEFT, label="Difference")
             difference = _picture("Difference")
+        with gr.Tab(SAMPLES) as samples_tab:
+            samples = denoise_samples.layout()
     note = gr.Markdown(elem_classes="line")
     numbers = gr.HTML(padding=False)
     strength = gr.Slider(
@@ -91,10 +109,10 @@ def layout() -> Result:
         stop_comparing = gr.Button("Stop comparing", variant="stop", size="md", visible=False)
     comparing = gr.Markdown(elem_classes="line")
     table = gr.HTML(padding=False)
-    tabs = (slider_tab, beside_tab, detail_tab, difference_tab)
+    tabs = (slider_tab, beside_tab, detail_tab, difference_tab, samples_tab)
     return Result(
-        tabs, slider, beside, detail, across, down, difference, kind, note, numbers, strength,
-        downloads, file, compare, stop_comparing, comparing, table,
+        tabs, slider, beside, detail, across, down, difference, kind, samples, note, numbers,
+        strength, downloads, file, compare, stop_comparing, comparing, table,
     )  # fmt: skip
 
 

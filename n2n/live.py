@@ -11,13 +11,14 @@ from n2n import images
 from n2n.config import TrainConfig
 from n2n.devices import Placement
 from n2n.history import History, Row
-from n2n.runs import LANDING_SECONDS, Run
+from n2n.runs import Run
 from n2n.saved import Saved
 from n2n.training import Step, Validation
 from n2n.validation import held_out as watched_under_noise
 
 # Between two full events the caller has the turn so often, to show that time passes or to stop.
 TURN_SECONDS = 0.1
+LANDING_SECONDS = 1.0  # with a last look, files and a page to draw, a stop acts within 2 s
 TRAINING, LANDING = "training", "landing"
 SPEED_ROWS = 8  # the speed shown is that over the last rows
 
@@ -125,7 +126,7 @@ class LiveRun:
         return self._shown(self._steps(), TRAINING)
 
     def finish(self) -> Iterator[Event]:
-        """After a stop: let the learning rate fall to zero within 1.5 s, then validate once more.
+        """After a stop: let the learning rate fall to zero within a second, validate once more.
 
         Nothing to do for a run that has not begun or has reached its planned end.
         """

@@ -157,6 +157,10 @@ def _wire_run(tab: TrainTab, app: gr.Blocks, beside: Neighbours) -> None:
     def attach(mine: Any, speed: str) -> list[Any]:  # noqa: ANN401  the page has just come
         return look(mine, NOTHING, speed)
 
+    def stop(mine: Any, seen: Seen, speed: str) -> list[Any]:  # noqa: ANN401
+        train.stop(mine)
+        return look(mine, seen, speed)
+
     outputs = [beside.denoise.run.model, *right.outputs]
     app.load(handler(attach), [beside.mine, right.speed], outputs, **TICK)
     right.timer.tick(handler(look), [beside.mine, right.seen, right.speed], outputs, **TICK)
@@ -166,7 +170,7 @@ def _wire_run(tab: TrainTab, app: gr.Blocks, beside: Neighbours) -> None:
         for button, make in ((right.start, train.order), (right.go_on, train.continuation))
     ]
     if not is_zero_gpu():
-        right.stop.click(handler(train.stop), beside.mine, None, **TICK)
+        right.stop.click(handler(stop), [beside.mine, right.seen, right.speed], outputs, **TICK)
         return
     right.stop.click(lambda: "Stopping softly.", None, right.line, cancels=begun, **PRIVATE).then(
         train.wait_for_end, beside.mine, None, **PRIVATE

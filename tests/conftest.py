@@ -20,6 +20,7 @@ import pytest
 from n2n import shipped
 
 ROOT = Path(__file__).parents[1]
+NARROW = {"N2N_QUEUE": "2", "N2N_UNATTENDED_MINUTES": "60", "N2N_TRAIN_SECONDS": "1800"}
 START_SECONDS = 60  # what a loaded machine may take; the app itself is ready in a few
 
 
@@ -39,6 +40,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What a test of minutes waits for goes on while others run."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The server of the whole suite; the tests ask more of it at once than one visitor."""
@@ -46,13 +52,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Another, where few may wait, and runs may last, seen or not."""
+    with running_app(tmp_path_factory.mktemp("narrow"), **NARROW) as found:
+        yield found
+
+
 @contextmanager
-def running_app(folder: Path, **settings: str) -> Iterator[Server]:
+def running_app(folder: Path, port: int | None = None, **settings: str) -> Iterator[Server]:
     """`python app.py`, as the owner of a machine would start it."""
     assert shipped.names(), "there are no weights to run the app with"
     uploads, log = folder / "uploads", folder / "log.txt"
-    uploads.mkdir()
-    port = free_port()
+    uploads.mkdir(exist_ok=True)
+    port = port or free_port()
     environment = os.environ | {
         "GRADIO_SERVER_NAME": "127.0.0.1",
         "GRADIO_SERVER_PORT": str(port),

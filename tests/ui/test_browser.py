@@ -14,7 +14,7 @@ from n2n import images
 from n2n.data.samples import sample
 from n2n.noise import create_noise
 from n2n.ui.handlers.pictures import add_noise
-from tests.ui.page import DONE_MS, NARROW, WIDE, Page
+from tests.ui.page import DONE_MS, Page
 
 pytestmark = pytest.mark.browser
 
@@ -170,23 +170,3 @@ def test_the_keyboard_is_enough(visit: Callable[..., Page]) -> None:
     page.page.keyboard.press("Tab")
     page.page.keyboard.press("Enter")
     page.page.get_by_alt_text("Denoised picture").first.wait_for()
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_axe_finds_nothing_serious_and_nothing_scrolls_sideways(
-    visit: Callable[..., Page], size: dict[str, int], theme: str
-) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is missing")
-    page = visit(size, theme)
-    page.page.add_style_tag(content="* { animation: none !important; transition: none !important }")
-    found = []
-    for name in ("Denoise", "How it works"):
-        page.page.get_by_role("tab", name=name).click()
-        page.page.wait_for_timeout(500)
-        wide = page.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        assert wide <= 0, f"{name} is {wide} px too wide"
-        for violation in axe.Axe().run(page.page).response["violations"]:
-            if violation["impact"] in ("serious", "critical"):
-                found += [(violation["id"], node["html"][:150]) for node in violation["nodes"]]
-    assert found == []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,12 +14,37 @@ import n2n
 from n2n import images
 from n2n.data.samples import sample
 from n2n.history import History
+from tests.conftest import Server
 from tests.tiny import photo
-from tests.ui.page import DONE_MS, NARROW, WIDE, Page
+from tests.ui.page import DONE_MS, WIDE, Page
 from tests.ui.train_page import ENDED, UNDER_WAY, TrainTab
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
 LONG = 100_000  # steps: until it is stopped
+NAME_OF_FOCUS = """() => {
+  const e = document.activeElement;
+  return (e.ariaLabel || e.labels?.[0]?.innerText || e.innerText || "").trim().split("\\n")[0];
+}"""
+
+
+@pytest.fixture(scope="module")
+def one_page(browser: Browser, server: Server) -> Iterator[Page]:
+    page = Page(browser, server.url, WIDE)
+    yield page
+    page.context.close()
+
+
+@pytest.fixture
+def tab(one_page: Page) -> Iterator[TrainTab]:
+    """One page, set to small runs, for tests that do not mind an earlier run on it."""
+    found = TrainTab(one_page.page)
+    found.make_small()
+    yield found
+    assert one_page.complaints == []
+    assert one_page.strangers == []
 
 
 def test_train_stop_and_use(visit: Callable[..., Page], tmp_path: Path) -> None:
@@ -28,12 +54,10 @@ def test_train_stop_and_use(visit: Callable[..., Page], tmp_path: Path) -> None:
     tab.start.click()
     tab.wait_for(UNDER_WAY)
     assert not tab.start.is_visible()
-    first = tab.step()
     page.page.get_by_alt_text("Now picture").wait_for(timeout=DONE_MS)
-    for name in ("Noisy", "Clean"):
-        page.page.get_by_alt_text(f"{name} picture").last.wait_for(timeout=DONE_MS)
-    page.page.wait_for_timeout(2000)
-    assert tab.step() > first
+    page.page.get_by_alt_text("Noisy picture").last.wait_for(timeout=DONE_MS)
+    np.testing.assert_array_equal(clean_picture(page, tmp_path), middle_of_chelsea())
+    tab.wait_for_more(tab.step())
     tab.stop.click()
     assert "on photos that it never saw" in tab.wait_for(ENDED)
     assert not tab.stop.is_visible()
@@ -53,7 +77,22 @@ def test_train_stop_and_use(visit: Callable[..., Page], tmp_path: Path) -> None:
     np.testing.assert_array_equal(denoised, n2n.load(str(weights))(noisy))
 
 
-def test_a_reload_finds_the_run_where_it_is_now(visit: Callable[..., Page]) -> None:
+def clean_picture(page: Page, folder: Path) -> np.ndarray:
+    """The watched photo as the page has it."""
+    shown = page.page.get_by_alt_text("Clean picture").last
+    shown.wait_for(timeout=DONE_MS)
+    path = folder / "shown.png"
+    path.write_bytes(page.context.request.get(shown.get_attribute("src")).body())
+    return images.read(path).pixels
+
+
+def middle_of_chelsea() -> np.ndarray:
+    height, width = sample("chelsea").shape[:2]
+    top, left = (height - 256) // 2, (width - 256) // 2
+    return sample("chelsea")[top : top + 256, left : left + 256]
+
+
+def test_a_reload_finds_the_run_where_it_is_now(visit: Callable[..., Page], server: Server) -> None:
     page = visit()
     tab = TrainTab(page.page)
     tab.make_small(LONG)
@@ -64,8 +103,14 @@ def test_a_reload_finds_the_run_where_it_is_now(visit: Callable[..., Page]) -> N
     again = TrainTab(page.page)
     assert again.step() > step
     page.page.get_by_alt_text("Now picture").wait_for(timeout=DONE_MS)
-    again.stop.click()
-    again.wait_for(ENDED)
+    step = again.step()
+    page.page.close()  # and the browser is closed and opened again
+    page.page = page.context.new_page()
+    page.page.goto(server.url)
+    later = TrainTab(page.page)
+    assert later.step() > step
+    later.stop.click()
+    later.wait_for(ENDED)
     page.page.reload()
     assert TrainTab(page.page).wait_for(ENDED)
     page.page.get_by_role("tab", name="Denoise", exact=True).click()
@@ -86,9 +131,7 @@ def test_another_browser_neither_sees_nor_stops_it(visit: Callable[..., Page]) -
     assert said.endswith("(place 1).")
     theirs.stop.click()  # leaves the queue
     theirs.wait_for(re.compile("^Left the queue"))
-    step = mine.step()
-    one.page.wait_for_timeout(1000)
-    assert mine.step() > step
+    mine.wait_for_more(mine.step())
     theirs.start.click()
     mine.stop.click()
     mine.wait_for(ENDED)
@@ -98,11 +141,9 @@ def test_another_browser_neither_sees_nor_stops_it(visit: Callable[..., Page]) -
     assert one.page.get_by_role("radio", name=re.compile("^my run of")).count() == 1
 
 
-def test_start_and_stop_pressed_many_times(visit: Callable[..., Page]) -> None:
-    page = visit()
-    tab = TrainTab(page.page)
-    tab.make_small(LONG)
-    for _ in range(4):
+def test_start_and_stop_pressed_again_and_again(tab: TrainTab) -> None:
+    tab.fill("Steps", LONG)
+    for _ in range(2):
         tab.start.click()
         tab.stop.click(timeout=DONE_MS)
         tab.start.wait_for(timeout=DONE_MS)
@@ -112,61 +153,74 @@ def test_start_and_stop_pressed_many_times(visit: Callable[..., Page]) -> None:
     tab.wait_for(ENDED)
 
 
-def test_one_step_at_a_time(visit: Callable[..., Page]) -> None:
-    page = visit()
-    tab = TrainTab(page.page)
-    tab.make_small(LONG)
-    page.page.get_by_role("radio", name="One step at a time").check()
+def test_one_step_at_a_time(tab: TrainTab) -> None:
+    page = tab.page
+    tab.fill("Steps", LONG)
+    page.get_by_role("radio", name="One step at a time").check()
     tab.start.click()
     tab.wait_for(re.compile("^Step 1 .*press of One step"))
-    page.page.get_by_role("button", name="One step", exact=True).click()
+    page.get_by_role("button", name="One step", exact=True).click()
     tab.wait_for(re.compile("^Step 2 .*press of One step"))
-    page.page.get_by_role("radio", name="Full speed").check()
+    page.get_by_role("radio", name="Full speed").check()
     tab.wait_for(re.compile(r"^Step \d{2,} .*left"))
-    assert not page.page.get_by_role("button", name="One step", exact=True).is_visible()
+    assert not page.get_by_role("button", name="One step", exact=True).is_visible()
     tab.stop.click()
     tab.wait_for(ENDED)
 
 
-def test_continue_goes_on_from_where_it_was(visit: Callable[..., Page]) -> None:
-    page = visit()
-    tab = TrainTab(page.page)
-    tab.make_small(20)
+def test_continue_goes_on_from_where_it_was(tab: TrainTab) -> None:
     assert tab.run().startswith("Done after 20 steps")
-    page.page.get_by_role("button", name="Continue training").click()
+    tab.page.get_by_role("button", name="Continue training").click()
     tab.wait_for(re.compile(r"^Done after 3\d steps"))
 
 
-def test_my_photos(visit: Callable[..., Page], tmp_path: Path) -> None:
-    page = visit()
-    tab = TrainTab(page.page)
-    tab.make_small(20)
-    page.page.get_by_role("radio", name="My photos").check()
+def test_what_cannot_start_is_said_before_and_loses_nothing(tab: TrainTab, one_page: Page) -> None:
+    tab.fill("Learning rate", 0)
+    tab.page.locator("#plan").get_by_text("This cannot start: the learning rate").wait_for()
+    tab.start.click()
+    tab.page.get_by_test_id("toast-body").get_by_text("The learning rate must be").wait_for()
+    assert tab.start.is_visible()
+    tab.fill("Learning rate", 0.001)
+    assert tab.run().startswith("Done after 20 steps")
+    one_page.complaints = [c for c in one_page.complaints if "learning rate" not in c]
+
+
+def test_the_keyboard_is_enough(tab: TrainTab) -> None:
+    """Tab reaches the controls in the order of the work; Enter starts, stops and uses a run."""
+    page, reached = tab.page, []
+    tab.fill("Steps", LONG)
+    page.get_by_role("radio", name="Built-in photos").focus()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate(NAME_OF_FOCUS))
+        if reached[-1] == "Start":
+            break
+    expected = ["30 seconds", "Noise", "Model", "Advanced", "Learning rate", "Seed", "Start"]
+    assert [name for name in reached if name in expected] == expected
+    page.keyboard.press("Enter")
+    tab.wait_for(UNDER_WAY)
+    tab.stop.focus()
+    page.keyboard.press("Enter")
+    tab.wait_for(ENDED)
+    page.get_by_role("button", name="Try it in Denoise").focus()
+    page.keyboard.press("Enter")
+    mine = page.get_by_role("radio", name=re.compile("^my run of")).first
+    mine.wait_for(timeout=DONE_MS)
+    assert mine.is_checked()
+
+
+def test_my_photos(tab: TrainTab, tmp_path: Path) -> None:
+    page = tab.page
+    page.get_by_role("radio", name="My photos").check()
     paths = [tmp_path / f"photo-{index}.png" for index in range(3)]
     for index, path in enumerate(paths):
         images.write(path, photo(70, 90, index))
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(99))
-    chooser = page.page.locator("input[type=file][multiple]")
-    chooser.set_input_files([*paths, broken])
-    page.page.get_by_text(re.compile("3 photos, .*Left out: broken.png")).wait_for(timeout=DONE_MS)
+    page.locator("input[type=file][multiple]").set_input_files([*paths, broken])
+    page.get_by_text(re.compile("3 photos, .*Left out: broken.png")).wait_for(timeout=DONE_MS)
     tab.run()
-    clean = page.page.get_by_text(re.compile(r"Clean: photo-\d.png"))
-    clean.wait_for(timeout=DONE_MS)
-
-
-def test_what_cannot_start_is_said_before_and_loses_nothing(visit: Callable[..., Page]) -> None:
-    page = visit()
-    tab = TrainTab(page.page)
-    tab.make_small(20)
-    tab.fill("Learning rate", 0)
-    page.page.locator("#plan").get_by_text("This cannot start: the learning rate").wait_for()
-    tab.start.click()
-    page.page.get_by_test_id("toast-body").get_by_text("The learning rate must be").wait_for()
-    assert tab.start.is_visible()
-    tab.fill("Learning rate", 0.001)
-    assert tab.run().startswith("Done after 20 steps")
-    page.complaints = [c for c in page.complaints if "learning rate" not in c]
+    page.get_by_text(re.compile(r"Clean: photo-\d.png")).wait_for(timeout=DONE_MS)
 
 
 def test_presets_fill_the_form_and_hide_what_does_nothing(visit: Callable[..., Page]) -> None:
@@ -184,42 +238,3 @@ def test_presets_fill_the_form_and_hide_what_does_nothing(visit: Callable[..., P
     page.page.get_by_text("A range of levels").wait_for()
     page.page.get_by_text("A range of levels").click()
     page.page.get_by_label(re.compile("^range slider for From: σ")).wait_for()
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_axe_finds_nothing_serious_and_nothing_scrolls_sideways(
-    visit: Callable[..., Page], size: dict[str, int], theme: str
-) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is missing")
-    page = visit(size, theme)
-    page.page.add_style_tag(content="* { animation: none !important; transition: none !important }")
-    tab = TrainTab(page.page)
-    tab.make_small(20)
-    found = []
-    for state in ("idle", "ended"):
-        if state == "ended":
-            tab.run()
-            page.page.get_by_role("button", name="Try it in Denoise").wait_for()
-        page.page.wait_for_timeout(500)
-        wide = page.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        assert wide <= 0, f"{state} is {wide} px too wide"
-        for violation in axe.Axe().run(page.page).response["violations"]:
-            if violation["impact"] in ("serious", "critical"):
-                found += [(state, violation["id"], n["html"][:200]) for n in violation["nodes"]]
-    assert found == []
-
-
-def test_the_watched_photo_is_shown_as_it_is(visit: Callable[..., Page], tmp_path: Path) -> None:
-    """The clean picture on the page is the photo's middle, bit for bit."""
-    page = visit()
-    tab = TrainTab(page.page)
-    tab.make_small(20)
-    tab.run()
-    address = page.page.get_by_alt_text("Clean picture").last.get_attribute("src")
-    path = tmp_path / "clean.png"
-    path.write_bytes(page.context.request.get(address).body())
-    height, width = sample("chelsea").shape[:2]
-    top, left = (height - 256) // 2, (width - 256) // 2
-    expected = sample("chelsea")[top : top + 256, left : left + 256]
-    np.testing.assert_array_equal(images.read(path).pixels, expected)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,18 +15,11 @@ from gradio_client import Client, handle_file
 import n2n
 from n2n import images
 from n2n.data.samples import sample
-from tests.conftest import Server, running_app
+from tests.conftest import Server
 
 MODEL = next(iter(n2n.shipped_models()), "best")
 CLIENTS = 20
 PATIENCE_S = 50
-
-
-@pytest.fixture(scope="module")
-def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server where few may wait."""
-    with running_app(tmp_path_factory.mktemp("narrow"), N2N_QUEUE="6") as found:
-        yield found
 
 
 @pytest.fixture

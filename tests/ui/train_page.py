@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,8 @@ class TrainTab:
 
     def make_small(self, steps: int = 20) -> None:
         """Runs of a moment: two crops of 16 px a step."""
-        self.page.get_by_role("button", name="Advanced").click()
+        if not self.page.get_by_label("Learning rate").is_visible():
+            self.page.get_by_role("button", name="Advanced").click()
         self.fill("Batch (crops)", 2)
         self.fill("Crop (px)", 16)
         self.page.get_by_role("radio", name="Steps", exact=True).check()
@@ -64,6 +66,13 @@ class TrainTab:
 
     def step(self) -> int:
         return int(re.search(r"Step (\d+)", self.wait_for(UNDER_WAY))[1])
+
+    def wait_for_more(self, step: int) -> None:
+        """Wait until a later step is shown."""
+        end = time.monotonic() + DONE_MS / 1000
+        while self.step() <= step:
+            assert time.monotonic() < end, f"nothing but step {step} was shown"
+            self.page.wait_for_timeout(100)
 
     def run(self) -> str:
         self.start.click()

@@ -1,0 +1,48 @@
+"""Every tab, both themes, wide and narrow: axe finds nothing serious, nothing scrolls sideways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.ui.page import NARROW, WIDE, Page
+from tests.ui.train_page import TrainTab
+
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is missing")
+pytestmark = pytest.mark.browser
+STILL = "* { animation: none !important; transition: none !important }"
+SERIOUS = ("serious", "critical")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_tab_is_accessible_wide_and_narrow(visit: Callable[..., Page], theme: str) -> None:
+    page = visit(WIDE, theme)
+    page.page.add_style_tag(content=STILL)
+    tabs = page.page.get_by_role("tablist").first.get_by_role("tab").all_inner_texts()
+    assert {"Denoise", "Train", "How it works"} <= set(tabs)
+    found = []
+    for name in tabs:
+        page.page.get_by_role("tab", name=name, exact=True).click()
+        found += flaws(page, name)
+    tab = TrainTab(page.page)
+    tab.make_small(20)
+    tab.run()
+    page.page.get_by_role("button", name="Try it in Denoise").wait_for()
+    found += flaws(page, "Train, ended")
+    assert found == []
+
+
+def flaws(page: Page, state: str) -> list[tuple[str, ...]]:
+    """What is wrong in a state of the page, at both widths; it is left wide."""
+    found: list[tuple[str, ...]] = []
+    for size in (NARROW, WIDE):
+        page.page.set_viewport_size(size)
+        page.page.wait_for_timeout(300)
+        excess = page.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        if excess > 0:
+            found.append((state, f"{excess} px too wide for {size['width']} px"))
+        for one in axe.Axe().run(page.page).response["violations"]:
+            if one["impact"] in SERIOUS:
+                found += [(state, one["id"], node["html"][:200]) for node in one["nodes"]]
+    return found

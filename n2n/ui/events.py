@@ -47,7 +47,7 @@ def save_whole(
     Equal pictures of two visitors are one file, named by its content: Gradio 6.31 empties it and
     writes it again under the hands of the one who came first.
     """
-    data = processing_utils.encode_pil_to_bytes(image, format)
+    data: bytes = processing_utils.encode_pil_to_bytes(image, format)  # type: ignore[no-untyped-call]
     path = Path(cache_dir).resolve() / processing_utils.hash_bytes(data) / f"{name}.{format}"
     try:
         os.utime(path)  # it is there; as fresh as a new one, so that it is kept as long

@@ -34,6 +34,12 @@ class Server:
     process_id: int
 
 
+def memory_megabytes(process_id: int, which: str = "VmRSS") -> float:
+    """What a process has in memory (Linux); as VmHWM the most since its peak was reset."""
+    status = Path(f"/proc/{process_id}/status").read_text()
+    return int(status.partition(f"{which}:")[2].split()[0]) / 1024
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

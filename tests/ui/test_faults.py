@@ -1,4 +1,4 @@
-"""Twenty clients at once, and an upload that is cut off: nobody hangs, the server goes on."""
+"""Twenty clients at once, uploads cut off or refused: nobody hangs, the server goes on."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
 
 import n2n
 from n2n import images
 from n2n.data.samples import sample
-from tests.conftest import Server
+from tests.conftest import Server, memory_megabytes
 
 MODEL = next(iter(n2n.shipped_models()), "best")
 CLIENTS = 20
@@ -62,6 +64,26 @@ def test_an_upload_that_is_cut_off_leaves_the_server_fine(narrow: Server, small:
     assert images.read(path).pixels.shape == (96, 96, 3)
     new = {found for found in narrow.uploads.rglob("*.png") if found not in before}
     assert not any("cut" in found.name for found in new)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux measures it")
+@pytest.mark.parametrize("kind", ["bomb", "garbage"])
+def test_a_refused_picture_leaves_nothing_in_memory(
+    client: Client, server: Server, tmp_path: Path, kind: str
+) -> None:
+    """169 megapixels in a small file, and 60 MB that are no picture."""
+    path = tmp_path / f"{kind}.png"
+    if kind == "bomb":
+        Image.new("1", (13_000, 13_000)).save(path)
+    else:
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(60_000_000))
+    before = memory_megabytes(server.process_id)
+    Path(f"/proc/{server.process_id}/clear_refs").write_text("5")  # the peak begins anew
+    for _ in range(3):
+        with pytest.raises(AppError):
+            client.predict(handle_file(path), api_name="/add_noise")
+    assert memory_megabytes(server.process_id, "VmHWM") - before < 150
+    assert memory_megabytes(server.process_id) - before < 50
 
 
 def _cut_off(url: str) -> None:

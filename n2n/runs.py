@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from n2n import shipped
+from n2n import distributed, shipped
 from n2n.checkpoints import load_weights, save_state, save_weights
 from n2n.config import TrainConfig
 from n2n.data import NoisyPairs, Photos
@@ -69,12 +69,11 @@ class Run:
             model = self.spec.build()
             INITIALIZATIONS[config.initialization](model)
         self.model = model.to(self.placement.device)
+        distributed.require_shares(config.batch, self.model)
         self.average = averaged_model(self.model, config.average)
+        scaled = config.unit_gradient and config.optimizer in ADAPTIVE
         self.optimizer = create_optimizer(
-            config.optimizer,
-            self.model,
-            config.rate,
-            unit_gradient=config.unit_gradient and config.optimizer in ADAPTIVE,
+            config.optimizer, self.model, config.rate, unit_gradient=scaled
         )
         self.noise = parse(config.noise)
         self.pairs = self._pairs(Photos(photos, self.placement.device))
@@ -142,7 +141,7 @@ class Run:
         config = self.config
         plan = Schedule(config.rate, self.budget, config.warmup_steps, config.decay)
         self.budget.is_cut_short = False
-        steps = self._trained(plan)
+        steps = guarded(self._trained(plan), self.model)
         if len(self.validator):
             steps = validated(steps, validate or self.validate, validate_seconds)
         steps = recovered(steps, self.average, self.model, self.health)
@@ -161,23 +160,34 @@ class Run:
         if not self.rate or self.budget.progress(self.start) >= 1.0:
             return
         plan = Landing(self.rate, self.budget, seconds, self.step_seconds)
-        yield from recovered(self._trained(plan), self.average, self.model, self.health)
+        steps = guarded(self._trained(plan), self.model)
+        yield from recovered(steps, self.average, self.model, self.health)
+
+    def follow(self, checkpoint: Path) -> None:
+        """In a process that does not lead: do what rank 0 says, until it ends the run."""
+        steps = self._trained(distributed.Followed(self.validate))
+        distributed.follow(steps, partial(self.save, checkpoint), self.config.decay)
 
     def _trained(self, plan: Rates) -> Iterator[Step]:
-        """Steps from where the run stands, averaged, counted and guarded."""
-        batches = self.pairs(self.start)
+        """Steps from where the run stands, averaged and counted."""
+        batches = distributed.parts(self.pairs(self.start))
         if self.teacher is not None:
             batches = taught(batches, self.teacher, self.autocast())
         steps = train(
-            self.model,
+            self._parallel,
             batches,
             self.optimizer,
-            LOSSES[self.config.loss],
-            schedule=plan,
+            distributed.joint(LOSSES[self.config.loss]),
+            schedule=distributed.led(plan),
             start=self.start,
             autocast=self.autocast(),
         )
-        return guarded(self._counted(averaged(steps, self.average, self.model)), self.model)
+        steps = averaged(distributed.watched(steps), self.average, self.model)
+        return self._counted(steps)
+
+    @cached_property
+    def _parallel(self) -> nn.Module:
+        return distributed.parallel(self.model)
 
     def autocast(self) -> torch.autocast:
         """Mixed precision where the device has the units: fp32 weights, bf16 convolutions."""
@@ -232,7 +242,7 @@ class Run:
 
     def validate(self) -> Validation:
         """The averaged network on the held-out photos, at one fixed draw of the noise."""
-        return self.validator(self.network, LOSSES[self.config.loss])
+        return distributed.validated(self.validator, self.network, LOSSES[self.config.loss])
 
     def _save_or_tell(self, path: Path, step: int) -> None:
         """A disk that is full ends no run: the older checkpoint stays, and `trouble` says so."""

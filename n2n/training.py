@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from n2n.losses import Loss
+from n2n.processes import PeerLost
 from n2n.schedules import Budget as Budget  # as ever, also from here
 from n2n.schedules import Rates
 from n2n.schedules import Schedule as Schedule
@@ -239,7 +240,7 @@ def checkpointed(
 
     Not during the decay: what resumes is the constant-rate state as the decay began, from which the
     run may also go on longer than first planned. A run that fails saves nothing more: the last good
-    state stays.
+    state stays. One that lost a process is sound itself, and is saved as if it were stopped.
     """
     due, following, decaying = time.monotonic() + every_seconds, None, False
     try:
@@ -251,7 +252,7 @@ def checkpointed(
             decaying = decaying or begins
             following = None if decaying else step.index + 1
             yield step
-    except GeneratorExit:
+    except (GeneratorExit, PeerLost):
         if following is not None:
             save(following)
         raise

@@ -17,7 +17,7 @@ LEAVES = {"models", "noise", "losses", "metrics", "optimizers", "images", "devic
 LAYERS = [
     LEAVES | {"shipped"},
     {"training", "schedules", "validation", "history", "config", "checkpoints", "saved"}
-    | {"data", "tiling", "kinds"},
+    | {"data", "tiling", "kinds", "processes", "distributed"},
     {"denoiser", "evaluation", "noise_level", "runs", "live", "recipes", "posterior", "studies"}
     | {"jobs"},
     {"", "figures", "benchmark", "ee559"},

@@ -4,13 +4,13 @@ import argparse
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from n2n import images
+from n2n import images, processes
 from n2n.cli import samples
 from n2n.cli.common import DONE, FAILED, add_device_arguments, first_line, say
 from n2n.data.photos import PHOTO_SUFFIXES, photo_files
@@ -63,22 +63,34 @@ class Opened:
 def run(arguments: argparse.Namespace) -> int:
     """Denoise every input; a picture that fails is named, the others go on."""
     check_strength(arguments.strength)
-    jobs = _jobs(arguments.inputs, arguments.out)
-    denoiser = load(arguments.model, device=arguments.device, dtype=arguments.dtype)
+    with processes.joined():
+        with processes.unanimous():
+            jobs = _jobs(arguments.inputs, arguments.out)
+            denoiser = load(arguments.model, device=arguments.device, dtype=arguments.dtype)
+        failures = _denoise(denoiser, jobs, arguments)
+        # What ends badly ends all others, which may still be printing.
+        return FAILED if failures and processes.leads() else DONE
+
+
+def _denoise(
+    denoiser: Denoiser, jobs: list[tuple[Path, Path]], arguments: argparse.Namespace
+) -> int:
+    """Each picture in one of the processes, told by one of them; returns how many failed."""
     failures = 0
     with tqdm(total=len(jobs), desc="denoise", unit="picture", disable=len(jobs) < 2) as bar:
-        for outcome in _outcomes(denoiser, jobs, arguments):
+        own = _outcomes(denoiser, processes.share(jobs), arguments)
+        for outcome in processes.pooled(own):
             if isinstance(outcome, str):
                 say(outcome)
                 failures += 1
             else:
                 print(json.dumps(outcome) if arguments.json else _sentence(outcome), flush=True)
             bar.update()
-    return FAILED if failures else DONE
+    return failures
 
 
 def _outcomes(
-    denoiser: Denoiser, jobs: list[tuple[Path, Path]], arguments: argparse.Namespace
+    denoiser: Denoiser, jobs: Sequence[tuple[Path, Path]], arguments: argparse.Namespace
 ) -> Iterator[Record | str]:
     """What became of each picture, or in one line what was wrong with it.
 

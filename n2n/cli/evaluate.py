@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from n2n import images, shipped
+from n2n import images, processes, shipped
 from n2n.cli import course_model
 from n2n.cli.common import DONE, add_device_arguments, say
 from n2n.data import photo_files, samples
@@ -72,13 +72,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Print a row for each model and noise, or score a course's Model."""
     if arguments.course_model is not None:
         return course_model.run(arguments)
-    return _photos(arguments)
+    with processes.joined():
+        return _photos(arguments)
 
 
 def _photos(arguments: argparse.Namespace) -> int:
-    if arguments.card and arguments.limit is not None:
-        raise ValueError("a card records whole data sets: leave out --limit")
-    data_set, pictures = _pictures(arguments.folder, arguments.limit)
+    with processes.unanimous():
+        _check(arguments)
+        data_set, pictures = _pictures(arguments.folder, arguments.limit)
     _tell(
         arguments,
         f"{data_set}: {len(pictures)} photos; PSNR in dB of the 8-bit output "
@@ -96,9 +97,19 @@ def _photos(arguments: argparse.Namespace) -> int:
             _tell(arguments, f"{text:>16}  {method:<12} {value:6.2f}  (published, clean targets)")
     if arguments.markdown:
         print(_markdown(data_set, arguments.noise, table))
-    if arguments.figure is not None:
+    if arguments.figure is not None and processes.leads():
         _draw(arguments, *pictures[0])
     return DONE
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse at once what would be refused after an hour."""
+    if arguments.card and arguments.limit is not None:
+        raise ValueError("a card records whole data sets: leave out --limit")
+    for text in arguments.noise:
+        _one_level(text)
+    for name in arguments.model:
+        _load(arguments, name)
 
 
 def _published(arguments: argparse.Namespace, data_set: str, text: str) -> dict[str, float]:
@@ -119,12 +130,10 @@ def _rows(
     """One noise, each model in turn."""
     noise = _one_level(text)
     for name in arguments.model:
-        row = _row(
-            arguments, load(name, device=arguments.device, dtype=arguments.dtype), noise, pictures
-        )
+        row = _row(arguments, _load(arguments, name), noise, pictures)
         row = {"data_set": data_set, "noise": text, "model": name, **row}
         yield row
-        if arguments.card:
+        if arguments.card and processes.leads():
             _record(name, row)
 
 
@@ -169,10 +178,17 @@ def _row(
     arguments: argparse.Namespace, denoiser: Denoiser, noise: Noise, pictures: _Pictures
 ) -> dict[str, Any]:
     options = {"file_step": arguments.file_step, "self_ensemble": arguments.self_ensemble}
-    scores = evaluate(denoiser, pictures, noise, **options, blind=arguments.blind)
-    bar = tqdm(scores, total=len(pictures), desc=denoiser.name, unit="photo", leave=False)
+    own = (pictures[index] for index in processes.share(range(len(pictures))))
+    scores = evaluate(denoiser, own, noise, **options, blind=arguments.blind)
+    bar = tqdm(
+        processes.pooled(scores), total=len(pictures), desc=denoiser.name, unit="photo", leave=False
+    )
     score = summarize(list(bar))
     return {"device": denoiser.placement.label, **options, **asdict(score)}
+
+
+def _load(arguments: argparse.Namespace, name: str) -> Denoiser:
+    return load(name, device=arguments.device, dtype=arguments.dtype)
 
 
 def _draw(arguments: argparse.Namespace, name: str, pixels: np.ndarray) -> None:
@@ -183,9 +199,7 @@ def _draw(arguments: argparse.Namespace, name: str, pixels: np.ndarray) -> None:
     reference = images.file_step(noise.reference(clean))
     panels = {"noisy": noisy}
     for model in arguments.model:
-        panels[model] = images.file_step(
-            load(model, device=arguments.device, dtype=arguments.dtype)(noisy)
-        )
+        panels[model] = images.file_step(_load(arguments, model)(noisy))
     captions = [
         (f"{caption}, {float(psnr_db(panel, reference)):.2f} dB", images.to_uint8(panel))
         for caption, panel in panels.items()

@@ -8,13 +8,16 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from tqdm import tqdm
 
+from n2n import processes
 from n2n.checkpoints import sha256
-from n2n.cli.common import DONE, FAILED, add_device_arguments, say, stoppable
+from n2n.cli.common import DONE, FAILED, StopFlag, add_device_arguments, say, stoppable
 from n2n.config import TrainConfig
 from n2n.data import hold_out, photo_files, read_photos, samples
 from n2n.devices import place
+from n2n.distributed import leading
 from n2n.figures import learning_curves
 from n2n.live import Event, LiveRun
 from n2n.losses import LOSSES
@@ -22,6 +25,7 @@ from n2n.models import MODELS, kmacs_per_pixel, parameter_count
 from n2n.models.initialization import INITIALIZATIONS
 from n2n.noise import NOISES
 from n2n.optimizers import OPTIMIZERS
+from n2n.processes import PeerLost
 from n2n.recipes import PRESETS, RECIPES
 from n2n.runs import CHECKPOINT_SECONDS
 from n2n.saved import Saved
@@ -124,14 +128,42 @@ def run(arguments: argparse.Namespace) -> int:
     out: Path = arguments.out
     if out.suffix != ".safetensors":
         raise ValueError(f"--out names a .safetensors file, got {out}")
-    live, source = _live_run(arguments)
     try:
-        stopped = _train(live)
-    except Diverged as error:
-        kept = live.checkpoint if live.checkpoint and live.checkpoint.is_file() else None
-        say(f"{error}" + (f"; the last checkpoint is {kept}" if kept else ""))
-        _write_history(live, out)
+        with processes.joined():
+            with processes.unanimous():
+                live, source = _live_run(arguments)
+            _require_same(live)
+            with stoppable() as stop, leading():
+                if processes.leads():
+                    return _lead(live, arguments, source, stop)
+                live.run.follow(_checkpoint(arguments))
+                return DONE
+    except (Diverged, PeerLost) as error:
+        checkpoint = _checkpoint(arguments)
+        kept = f"; the last checkpoint is {checkpoint}" if checkpoint.is_file() else ""
+        say(f"n2n train: {error}{kept}")
         return FAILED
+
+
+def _require_same(live: LiveRun) -> None:
+    """All processes begin alike, also on machines with files of their own."""
+    photos = live.run.pairs.photos.pixels.sum(dtype=torch.int64).item()
+    processes.require_same("settings, photos or checkpoint", (live.config, live.run.start, photos))
+
+
+def _checkpoint(arguments: argparse.Namespace) -> Path:
+    path: Path = arguments.checkpoint or arguments.out.with_suffix(".checkpoint")
+    return path
+
+
+def _lead(live: LiveRun, arguments: argparse.Namespace, source: str, stop: StopFlag) -> int:
+    """Train, and write what came of it."""
+    out: Path = arguments.out
+    try:
+        stopped = _train(live, stop)
+    except (Diverged, PeerLost):
+        _write_history(live, out)
+        raise
     live.save_weights(out)  # first: the rest can do without
     _write_card(live, arguments, source)
     _write_history(live, out)
@@ -152,7 +184,7 @@ def _live_run(arguments: argparse.Namespace) -> tuple[LiveRun, str]:
         training,
         validation,
         watched=validation[0],
-        checkpoint=arguments.checkpoint or arguments.out.with_suffix(".checkpoint"),
+        checkpoint=_checkpoint(arguments),
         resume=saved,
         placement=place(arguments.device, arguments.dtype),
         every_seconds=EVERY_SECONDS,
@@ -161,7 +193,8 @@ def _live_run(arguments: argparse.Namespace) -> tuple[LiveRun, str]:
     if arguments.init is not None:
         live.run.start_from(arguments.init)
     where = live.run.placement.label
-    say(f"{len(training)} photos to train on, {len(validation)} held out; {where}")
+    together = f", {processes.count()} processes" if processes.count() > 1 else ""
+    say(f"{len(training)} photos to train on, {len(validation)} held out; {where}{together}")
     return live, source
 
 
@@ -198,10 +231,10 @@ def _photos(folders: list[Path] | None) -> tuple[Any, Any, str]:
     return photos, held_out, ", ".join(folder.name for folder in folders)
 
 
-def _train(live: LiveRun) -> bool:
+def _train(live: LiveRun, stop: StopFlag) -> bool:
     """Run to the end or to a stop, with a progress bar; says whether it was stopped."""
     steps, start = live.config.steps, live.run.start
-    with stoppable() as stop, tqdm(total=steps, initial=start, unit="step") as bar:
+    with tqdm(total=steps, initial=start, unit="step") as bar:
         told, events = None, live.events()
         for event in events:
             _show(bar, event, live.run.gigapixels)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from n2n.cli import course_training
+from n2n.cli import course_model, course_training
 from n2n.cli.common import DONE, FAILED, StopFlag, add_device_arguments, say, stoppable
 from n2n.data import course
 from n2n.devices import place
-from n2n.studies import STUDIES, Record, Source, Study, StudyRun
+from n2n.studies import STUDIES, Record, Source, Study, StudyRun, report, stored
 
-ALL, DATA, TRAIN = "all", "data", "train"
+ALL, DATA, TRAIN, REPORT = "all", "data", "train", "report"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_data_arguments(names.add_parser(DATA, help=summary, description=summary))
     summary = "train our network for the course's data, within so much arithmetic"
     course_training.add_arguments(names.add_parser(TRAIN, help=summary, description=summary))
+    summary = "write a page of the report's figures and numbers beside ours, from the records"
+    _add_report_arguments(names.add_parser(REPORT, help=summary, description=summary))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -36,6 +38,10 @@ def run(arguments: argparse.Namespace) -> int:
         return _write_data(arguments)
     if arguments.study == TRAIN:
         return course_training.run(arguments)
+    if arguments.study == REPORT:
+        written = report.write(arguments.out, arguments.records, course_model.TEAMS)
+        say(f"{written}, and its figures in {arguments.out / report.FIGURES}")
+        return DONE
     chosen = list(STUDIES) if arguments.study == ALL else [arguments.study]
     source = Source(arguments.data, arguments.validation)
     with stoppable() as stop:
@@ -114,6 +120,19 @@ def _run_study(study: Study, source: Source, arguments: argparse.Namespace, stop
     row = {"study": study.name, "answer": answer, "record": str(path), "figure": str(figure)}
     print(json.dumps(row) if arguments.json else f"{study.name}: {answer}", flush=True)
     return True
+
+
+def _add_report_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="FOLDER", help="where report.md goes"
+    )
+    parser.add_argument(
+        "--records",
+        type=Path,
+        default=stored.folder(),
+        metavar="FOLDER",
+        help="where NAME.jsonl of each study lies (default: the records that come with this)",
+    )
 
 
 def _add_data_arguments(parser: argparse.ArgumentParser) -> None:

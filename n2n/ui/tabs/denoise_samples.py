@@ -78,5 +78,6 @@ def _picture(name: str) -> gr.Image:
         interactive=False,
         visible=False,
         min_width=130,
+        elem_classes="captioned",  # the caption has a line of its own: these pictures are small
         alt_text=f"{name} picture",
     )

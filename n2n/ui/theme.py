@@ -15,7 +15,9 @@ CSS = """
          padding: 4px 12px; white-space: nowrap; background: var(--background-fill-secondary); }
 .foot { color: var(--body-text-color-subdued); font-size: 14px; text-align: center;
         margin: 8px 0 0; }
+footer .divider { display: none; }
 .dark button[role=tab].selected { color: var(--primary-300); }
+.dark input[type=range] { --neutral-200: var(--neutral-600); }
 .gradio-container .html-container { padding: 0; }
 .heading h2 { margin: 0; font-size: 18px; font-weight: 650; }
 .samples .grid-wrap { height: auto; max-height: none; min-height: 0; padding-top: 28px; }

@@ -166,6 +166,18 @@ def test_a_sample_is_as_sharp_as_the_photo(photo: Photo) -> None:
     assert gradient(best) < 0.92 * gradient(clean)  # the blur of the mean
 
 
+def test_all_that_holds_of_the_quarters_of_another_photo() -> None:
+    parts = [sample("astronaut")[y : y + 128, x : x + 128] for y in (96, 288) for x in (96, 288)]
+    clean = torch.cat([images.to_tensor(part) for part in parts])
+    y, denoise = noisy(clean), n2n.load("fast", device="cpu")
+    drawn = posterior.draw(denoise, y, SIGMA_255)
+    lost = psnr_db(denoise(y), clean) - psnr_db(drawn, clean)
+    assert float(lost.min()) >= 1.5
+    assert float(lost.max()) <= 3.3
+    assert float((y - drawn).std()) == pytest.approx(SIGMA, rel=0.03)
+    assert gradient(drawn) == pytest.approx(gradient(clean), rel=0.05)
+
+
 def gradient(picture: Tensor) -> float:
     """The mean absolute difference of neighbours."""
     return float(sum(picture.diff(dim=axis).abs().mean() for axis in (-1, -2)))

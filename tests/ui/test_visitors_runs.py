@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import n2n
 from n2n.jobs import State
+from n2n.live import Event
 from n2n.saved import Saved
 from n2n.ui.handlers import network, own, photos, runs, train, train_api, train_view
 from n2n.ui.handlers.photos import Photo
@@ -188,6 +191,23 @@ def test_a_run_that_fails_says_so_and_may_keep_a_model(
     assert update.phase == ENDED
     assert "lower the learning rate" in update.line
     assert "\n" not in update.line
+
+
+def test_a_run_out_of_memory_ends_in_a_line_and_the_next_one_runs(
+    here: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(run: VisibleRun) -> Iterator[Event]:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 20.00 GiB")
+        yield
+
+    with monkeypatch.context() as patched:
+        patched.setattr(VisibleRun, "_trained", exhausted)
+        mine = done(here, train.begin([], order(), 0))
+    line = train.look(mine, NOTHING).line
+    assert "memory" in line.lower()
+    assert "\n" not in line
+    after = done(here, train.begin(mine, order(), 0))
+    assert train.look(after, NOTHING).line.startswith("Done after 30 steps")
 
 
 def test_training_longer(here: Runs) -> None:

@@ -107,20 +107,22 @@ def never() -> bool:
 def training(curves: Sequence[Curve]) -> str:
     """The setting of curves that are trained, where they agree or from the least to the most."""
 
-    def span(values: Sequence[float], digits: str = ",") -> str:
+    def span(values: Sequence[float], unit: str = "", kind: str = ",") -> str:
         ends = dict.fromkeys((min(values), max(values)))
-        return " to ".join(f"{end:{digits}}" for end in ends)
+        many = "s" if unit and max(values) != 1 else ""
+        return " to ".join(f"{end:{kind}}" for end in ends) + unit + many
 
     side = span([curve.side_px for curve in curves])
-    parts = [
-        f"{span([curve.samples for curve in curves])} pictures of {side} × {side} px",
-        f"batch {span([curve.batch for curve in curves])}",
-        f"{span([curve.epochs for curve in curves])} epochs",
-        f"{span([curve.steps for curve in curves])} steps",
-        f"rate {span([curve.rate for curve in curves], 'g')}",
-    ]
     count = len({curve.seed for curve in curves})
-    return ", ".join([*parts, f"{count} seeds"] if count > 1 else parts)
+    parts = [
+        f"{span([curve.samples for curve in curves], ' picture')} of {side} × {side} px",
+        f"batch {span([curve.batch for curve in curves])}",
+        span([curve.epochs for curve in curves], " epoch"),
+        span([curve.steps for curve in curves], " step"),
+        f"rate {span([curve.rate for curve in curves], kind='g')}",
+        *([f"{count} seeds"] if count > 1 else []),
+    ]
+    return ", ".join(parts)
 
 
 @dataclass(frozen=True)

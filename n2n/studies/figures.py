@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from n2n.studies.record import DIVERGED, LIVE, OUT_OF_TIME, Record, Row, is_live, stored_name
 
 # Figure, not pyplot: pyplot keeps every figure in a global list, which a server must not.
-PANEL = (4.5, 3.3)  # inches: shown 345 px wide, on a phone, its letters are 10 px high
+PANEL = (4.0, 3.0)  # inches: on a phone, 290 px wide, its letters are 10 px high
 LETTER, LEGEND_LINE, LEGEND_SIZE = 0.075, 0.2, 9  # of the legend: inches, inches, points
 LABELS = {
     "loss": "training loss (squared error)",
@@ -68,7 +68,7 @@ def curves(
     names = [*against, "step"] if zoom is not None else list(against)
     figure, panels = paneled(title, len(names), layout)
     for index, axes in enumerate(panels):
-        for name in record.names():
+        for name in drawn_in_order(record):
             _curve(axes, record, name, value, AXES[names[index]])
         for name, level in (references or {}).items():
             axes.axhline(level, color="grey", linestyle="--", linewidth=1)
@@ -104,11 +104,12 @@ def bars(
     figure, (axes, *others) = paneled(title, 2 if layout is Layout.ROW else 1, layout)
     for empty in others:  # all in one panel, as wide as two
         figure.delaxes(empty)
-    parts = [stored_name(name).partition(split)[::2] for name in record.names()]
+    names = drawn_in_order(record)
+    parts = [stored_name(name).partition(split)[::2] for name in names]
     groups = list(dict.fromkeys(group for group, _ in parts))
     members = list(dict.fromkeys(member for _, member in parts))
     width = 0.8 / max(len(members), 1)
-    for name, (group, member) in zip(record.names(), parts, strict=True):
+    for name, (group, member) in zip(names, parts, strict=True):
         place, last = members.index(member), record.last(name, value)
         x = groups.index(group) + place * width
         if last:
@@ -143,7 +144,7 @@ def paneled(title: str, count: int, layout: Layout) -> tuple[Figure, list[Axes]]
 def explained(figure: Figure, record: Record) -> None:
     """Add the legend, below the panels, for which the figure grows; and what is faint in it."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    shown = dict(zip(labels, handles, strict=True))  # once each; live ones come last
+    shown = dict(zip(labels, handles, strict=True))  # once each; a live one comes last
     width, height = figure.get_size_inches()
     note = OVERLAID if len({is_live(name) for name in record.names()}) > 1 else None
     if not shown:
@@ -164,6 +165,16 @@ def explained(figure: Figure, record: Record) -> None:
     )
 
 
+def drawn_in_order(record: Record) -> list[str]:
+    """The curves, each live one after the stored one that it repeats."""
+    order = _stored_names(record)
+    return sorted(record.names(), key=lambda name: order.index(stored_name(name)))
+
+
+def _stored_names(record: Record) -> list[str]:
+    return list(dict.fromkeys(map(stored_name, record.names())))
+
+
 def look(record: Record, name: str, colour: str, label: str) -> dict[str, Any]:
     """How to draw a curve: a live one strong, over the stored one of its colour, which is faint.
 
@@ -174,6 +185,7 @@ def look(record: Record, name: str, colour: str, label: str) -> dict[str, Any]:
         "color": colour,
         "alpha": strength(record, name),
         "linewidth": 2.0 if is_live(name) else 1.2,
+        "zorder": 3 if is_live(name) else 2,
         "marker": ".",
         "markersize": 5,
         "label": None if is_overlaid else label,
@@ -194,7 +206,7 @@ def _curve(axes: Axes, record: Record, name: str, value: str, position: Position
     x = [position(row) for row in series[0][:length]]
     y = np.array([[row.values[value] for row in rows[:length]] for rows in series])
     base = stored_name(name)
-    colour = f"C{list(dict.fromkeys(map(stored_name, record.names()))).index(base)}"
+    colour = f"C{_stored_names(record).index(base)}"
     drawn = look(record, name, colour, base + NOTES.get(record.end(name), ""))
     axes.plot(x, y.mean(0), **drawn | ({"marker": None} if length >= 30 else {}))
     if len(series) > 1:

@@ -109,11 +109,11 @@ def answer(record: Record) -> str:
 
 STUDY = Study(
     name="modes",
-    title="predict in training mode and in evaluation mode",
+    title="Predicting in training mode and in evaluation mode",
     question="What does it do to a picture that predict never calls eval()?",
     reported=(
-        "Its predict never calls eval(): BatchNorm goes by the statistics of whatever batch "
-        "is at hand. The text does not mention it."
+        "The predict of its published code never calls eval(): BatchNorm goes by the statistics "
+        "of whatever batch is at hand."
     ),
     differs=(
         "The weights of the report's network that come with this package are measured in both "

@@ -12,7 +12,7 @@ from n2n.devices import use_available_cores
 from n2n.ui import theme
 from n2n.ui.handlers import about
 from n2n.ui.limits import limits
-from n2n.ui.tabs import api, denoise, how_it_works, train
+from n2n.ui.tabs import api, denoise, how_it_works, studies, train
 
 PRUNE_EVERY_S = 60  # files that Gradio keeps for the browser
 
@@ -29,17 +29,20 @@ def build_app() -> gr.Blocks:
         delete_cache=(PRUNE_EVERY_S, round(60 * limits().file_minutes)),
     ) as app:
         gr.HTML(about.header(), padding=False)
-        mine = train.remembered_runs()
-        with gr.Tabs() as tabs:
+        mine, mine_of_studies = train.remembered_runs(), studies.remembered_runs()
+        with gr.Tabs(overflow_behavior="wrap") as tabs:
             with gr.Tab("Denoise", id="denoise"):
                 denoise_tab = denoise.layout()
             with gr.Tab("Train", id="train", visible=limits().training):
                 train_tab = train.layout()
+            with gr.Tab("Studies", id="studies") as studies_item:
+                studies_tab = studies.layout(studies_item, mine_of_studies)
             with gr.Tab("How it works", id="how"):
                 how_it_works.layout()
         gr.HTML(about.footer(), padding=False)
         denoise.wire(denoise_tab, app, mine)
         train.wire(train_tab, app, train.Neighbours(denoise_tab.visitor, mine, denoise_tab, tabs))
+        studies.wire(studies_tab, app)
         api.wire(api.layout())
     app.queue(max_size=limits().queue, default_concurrency_limit=1, api_open=False)
     return app

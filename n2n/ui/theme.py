@@ -31,6 +31,9 @@ footer .divider { display: none; }
 .seed { align-items: end; }
 .seed button { height: 42px; }
 .exact img { image-rendering: pixelated; }
+.captioned .image-container { padding-top: 28px; }
+.captioned [data-testid=block-label] > span { display: none; }
+@media (max-width: 480px) { .captioned .icon-button-wrapper { display: none; } }
 .detail img { object-fit: none !important; width: 100%; height: 100%; }
 .line p { font-size: 15px; margin: 0; }
 .status { min-height: 24px; }
@@ -54,6 +57,25 @@ footer .divider { display: none; }
 .steps figure { margin: 0; }
 .steps img { width: 100%; height: auto; border-radius: 6px; image-rendering: pixelated; }
 .steps figcaption { font-size: 14px; margin-top: 4px; }
+.studies { display: grid !important; gap: 16px; align-items: stretch;
+           grid-template-columns: repeat(auto-fill, minmax(min(100%, 360px), 1fr)); }
+.study { border: 1px solid var(--border-color-primary); border-radius: 8px; padding: 16px; }
+.study.shown { border: 0; padding: 0; }
+.study .shown { flex-grow: 1; }
+.study h2 { margin: 0; font-size: 18px; font-weight: 650; }
+.study p { margin: 6px 0; font-size: 15px; }
+.study .question { color: var(--body-text-color-subdued); }
+.study img, .study-figure img { max-width: 100%; height: auto; margin: 8px auto;
+                                border-radius: 6px; }
+.study .actions { flex-wrap: nowrap; }
+.study .actions button:first-child { flex: 0 0 90px; }
+#studies-back { flex-grow: 0; width: auto; max-width: 180px; }
+@media (max-width: 480px) { .study { padding: 12px 8px; } }
+#study-run, #study-stop { max-width: 420px; }
+.study-facts dl { display: grid; gap: 12px 32px;
+                  grid-template-columns: repeat(auto-fit, minmax(min(100%, 560px), 1fr)); }
+.study-facts dt { font-weight: 650; }
+.study-facts dd { margin: 2px 0 0; font-size: 15px; overflow-wrap: anywhere; }
 .prose { font-size: 16px; }
 @media (prefers-reduced-motion: no-preference) {
   .again { animation: again 1.6s ease-in-out infinite; }

@@ -38,8 +38,8 @@ def test_the_app_builds_twice() -> None:
     for _ in range(2):
         config = build_app().get_config_file()
     labels = [c["props"]["label"] for c in config["components"] if c["type"] == "tabitem"]
-    views = ["Slider", "Side by side", "Detail", "Difference"]
-    tabs = ["Denoise", *views, "Train", "How it works"]
+    views = ["Slider", "Side by side", "Detail", "Difference", "Samples"]
+    tabs = ["Denoise", *views, "Train", "Studies", "How it works"]
     assert labels == tabs
     public = {d["api_name"] for d in config["dependencies"] if d["api_visibility"] == "public"}
     assert public == {"add_noise", "denoise", "compare", "train"}

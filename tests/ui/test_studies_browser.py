@@ -1,0 +1,79 @@
+"""A study run live in Chromium, on a phone's screen: found again, stopped, taken away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from n2n import images
+from n2n.studies import Record, stored
+from tests.ui.page import DONE_MS, NARROW, Page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator
+
+pytestmark = pytest.mark.browser
+UNDER_WAY = re.compile(r"^Curve \d of 3, .* step \d+ of 20")
+
+
+def line(page: Page, said: re.Pattern[str]) -> Locator:
+    found = page.page.locator("#study-line p").filter(has_text=said)
+    found.wait_for(timeout=3 * DONE_MS)  # other runs may go first
+    return found
+
+
+def serious(page: Page) -> list[tuple[str, str]]:
+    """What axe finds; and nothing may scroll sideways."""
+    assert page.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is missing")
+    return [
+        (violation["id"], node["html"][:200])
+        for violation in axe.Axe().run(page.page).response["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+
+
+def download(page: Page, button: str, folder: Path) -> Path:
+    with page.page.expect_download(timeout=DONE_MS) as caught:
+        page.page.get_by_role("button", name=button).click()
+    path = folder / caught.value.suggested_filename
+    caught.value.save_as(path)
+    return path
+
+
+def test_a_study_live(visit: Callable[..., Page], tmp_path: Path) -> None:
+    page = visit(NARROW)
+    page.page.add_style_tag(content="* { animation: none !important; transition: none !important }")
+    page.page.get_by_role("tab", name="Studies", exact=True).click()
+    page.page.get_by_alt_text(re.compile("^One sample, input = target.*20 LBFGS, rate 1")).wait_for(
+        timeout=DONE_MS
+    )
+    assert serious(page) == []
+    page.page.locator("#run-identity").click()
+    line(page, UNDER_WAY)
+    page.page.reload()
+    page.page.get_by_role("tab", name="Studies", exact=True).click()
+    line(page, UNDER_WAY)
+    before = page.page.locator("#study-figure img").get_attribute("src")
+    page.page.wait_for_function(
+        "before => document.querySelector('#study-figure img').src != before",
+        arg=before,
+        timeout=DONE_MS,
+    )
+    page.page.locator("#study-stop").click()
+    line(page, re.compile(r"^Stopped after .* of 3 curves whole"))
+    page.page.locator("#study-run").wait_for()
+    assert serious(page) == []
+    assert download(page, "Download data", tmp_path).read_bytes() == (
+        stored.path_of("identity").read_bytes()
+    )
+    record = Record.read(download(page, "Download live data", tmp_path))
+    assert record.rows[0].curve == "20 LBFGS, rate 1"
+    assert images.read(download(page, "Download figure", tmp_path)).pixels.shape[1] > 1000
+    page.page.get_by_role("button", name="All studies").click()
+    page.page.locator("#open-identity").wait_for()

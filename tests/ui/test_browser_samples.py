@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from n2n import images
+from n2n.data.samples import sample
 from tests.ui.page import DONE_MS, Page
 
 pytestmark = pytest.mark.browser
 
 
-def test_samples_are_drawn_when_asked_for(visit: Callable[..., Page]) -> None:
-    page = visit().page
+def test_samples_are_drawn_when_asked_for(visit: Callable[..., Page], tmp_path: Path) -> None:
+    path = tmp_path / "small.png"  # a moment's work even where other tests run
+    images.write(path, sample("astronaut")[60:156, 180:276])
+    visited = visit()
+    page = visited.page
     page.get_by_role("radio", name=re.compile("fast")).check()
     page.get_by_role("tab", name="Samples").click()
-    page.get_by_text("21 passes of fast each").wait_for()
+    visited.upload(path)
+    page.get_by_text("4 samples of 96 × 96 px, 21 passes of fast each").wait_for(timeout=DONE_MS)
     assert not page.get_by_text("Sample 1").is_visible()
     page.get_by_role("button", name="Draw 4 samples").click()
     page.get_by_role("button", name="Draw another").wait_for(timeout=DONE_MS)

@@ -116,7 +116,14 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         help="gradients at norm 1, with adam, adamw and muon (default: yes)",
     )
     parser.add_argument(
-        "--exposure", type=float, help="share of crops with raised contrast (default: 0.1)"
+        "--file-step",
+        action=argparse.BooleanOptionalAction,
+        help="half of the inputs clipped and rounded, as files are (default: yes)",
+    )
+    parser.add_argument(
+        "--exposure",
+        type=float,
+        help="share of crops that are drawn, flat or smooth, also white and black (default: 0.05)",
     )
     parser.add_argument("--seed", type=int, help="names all random draws (default: 0)")
 

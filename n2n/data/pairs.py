@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from n2n import images
 from n2n.data.photos import Photos
@@ -32,8 +33,9 @@ class NoisyPairs:
         frozen: None draws crops and noise afresh for ever; a number repeats after so many batches.
         file_step: half of the sources pass the 8-bit file step (clipped, rounded), as real files
             do. A target never does: clipping it would bias what is learnt.
-        exposure: share of images whose contrast is raised until parts are pure white or black.
-            Photos have few such parts, and without them a network learns to grey clipped noise.
+        exposure: share of images that are drawn instead: flat or smooth, half of them white or
+            black somewhere. Photos have little of that, and without it a network learns to grey
+            clipped noise and to change what is clean and smooth.
     """
 
     photos: Photos
@@ -59,7 +61,7 @@ class NoisyPairs:
             step %= self.frozen
         clean = self.photos.crops(self.batch, self.crop_px, self._rng(step, "crop"))
         if self.exposure > 0:
-            clean = self._exposed(clean, step)
+            clean = self._with_drawn(clean, step)
         noise = self.noise
         if isinstance(noise, LevelRange):
             noise = noise.draw(self.batch, self._rng(step, "level"))
@@ -79,13 +81,18 @@ class NoisyPairs:
             yield self.at(start)
             start += 1
 
-    def _exposed(self, clean: Tensor, step: int) -> Tensor:
-        """Contrast 1 to 4 about a random grey, clipped: still a clean picture, in [0, 1]."""
+    def _with_drawn(self, clean: Tensor, step: int) -> Tensor:
+        """Some crops become drawn ones: a blend of four corner colours, of half of them one."""
         rng = self._rng(step, "exposure")
-        uniform = torch.rand((3, len(clean), 1, 1, 1), generator=rng, device=clean.device)
-        grey, contrast = uniform[1], 4 ** uniform[2]
-        exposed = ((clean - grey) * contrast + grey).clamp(0, 1)
-        return torch.where(uniform[0] < self.exposure, exposed, clean)
+        numbers = torch.rand((len(clean), 4, 2, 2), generator=rng, device=clean.device)
+        choice = torch.rand((3, len(clean), 1, 1, 1), generator=rng, device=clean.device)
+        corners = torch.where(choice[1] < 0.5, numbers[..., :1, :1], numbers)
+        grey, hue = 2 * corners[:, :1] - 0.5, corners[:, 1:] - 0.5  # a quarter each black and white
+        colours = torch.where(choice[2] < 0.5, grey, grey + hue)
+        drawn = functional.interpolate(
+            colours, clean.shape[-2:], mode="bilinear", align_corners=True
+        ).clamp(0, 1)
+        return torch.where(choice[0] < self.exposure, drawn, clean)
 
     def _file_step_half(self, source: Tensor, step: int) -> Tensor:
         choice = torch.rand(

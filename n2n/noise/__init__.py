@@ -40,10 +40,16 @@ NOISES: dict[str, type[Noise]] = {
 _NUMBER = r"(\d*\.?\d+(?:e[+-]?\d+)?)"
 RANGE = re.compile(f"{_NUMBER}-{_NUMBER}", re.IGNORECASE)
 
+SHARE_OF_CLEAN = 0.05  # of the draws from a range that begins at 0
+
 
 @dataclass(frozen=True)
 class LevelRange:
-    """A noise whose level differs from image to image, uniform in [low, high]: blind training."""
+    """A noise whose level differs from image to image: blind training.
+
+    Uniform in [low, high]; of a range from 0 one draw in twenty is 0 itself. Else next to no
+    picture would be clean, and a network learns late to leave one alone.
+    """
 
     family: type[Noise]
     low: float
@@ -63,7 +69,9 @@ class LevelRange:
     def draw(self, batch: int, rng: torch.Generator) -> Noise:
         """The noise of one batch: its level is a tensor (B, 1, 1, 1)."""
         uniform = torch.rand((batch, 1, 1, 1), generator=rng, device=rng.device)
-        level: Tensor = self.low + (self.high - self.low) * uniform
+        clean = SHARE_OF_CLEAN if self.low == 0 else 0.0
+        part = (uniform - clean).clamp(min=0) / (1 - clean)
+        level: Tensor = self.low + (self.high - self.low) * part
         return self.family(level)  # type: ignore[call-arg]
 
     @property

@@ -1,5 +1,7 @@
 """Visitors' pictures are bounded in bytes and in time; limits come from the environment."""
 
+import os
+import platform
 import time
 from dataclasses import fields
 
@@ -11,6 +13,7 @@ from n2n.ui.handlers.pictures import Picture
 from n2n.ui.handlers.shelf import swept
 from n2n.ui.handlers.store import Scene, Store
 from n2n.ui.limits import Limits
+from tests.conftest import memory_megabytes
 
 
 class Clock:
@@ -74,6 +77,18 @@ def test_a_scene_that_nobody_asks_for_goes_too(monkeypatch: pytest.MonkeyPatch) 
     while kept.bytes() and time.monotonic() < end:
         time.sleep(0.01)
     assert kept.bytes() == 0
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_freed_memory_goes_back_to_the_system() -> None:
+    blocks = [np.ones(12_000) for _ in range(2000)]  # 96 kB each, in one heap
+    topmost = np.ones(12_000)  # with this in use the heap does not shrink by itself
+    full = memory_megabytes(os.getpid())
+    blocks.clear()
+    assert memory_megabytes(os.getpid()) > full - 20
+    shelf.give_back_memory()
+    assert memory_megabytes(os.getpid()) < full - 150
+    assert topmost.all()
 
 
 def test_a_picture_that_is_worked_on_is_in_use() -> None:

@@ -55,7 +55,7 @@ class Denoiser:
         self.model = _placed(model, placement)
         self.stride, self.radius = int(model.stride), int(model.radius)  # type: ignore[arg-type]
         self.halo = int(getattr(model, "halo", self.radius))  # a tile's edge lies on the grid
-        self.tile_px = int(model.tile_px)  # type: ignore[arg-type]
+        self.tile_px = int(self.model.tile_px)  # type: ignore[arg-type]
 
     def __call__(
         self,

@@ -59,6 +59,12 @@ def test_the_shape_of_the_picture_decides_that_of_the_tiles() -> None:
     assert len(tiles(928, 928, 800, 64, 8)) == 1  # no larger than a tile with its halo
 
 
+def test_windows_have_widths_that_a_processor_likes() -> None:
+    """12 MP by tiles of 970: 1144 px would do in width, of which oneDNN makes maps of 143."""
+    plan = tiles(3000, 4000, 970, 92, 8)
+    assert {part.read[1].stop - part.read[1].start for part in plan} == {1152}
+
+
 def long_enough(denoise: Denoiser, count: float) -> int:
     """The length of a strip 33 px wide that takes more than `count` tiles at the least."""
     halo = math.ceil(denoise.halo / denoise.stride) * denoise.stride

@@ -5,7 +5,7 @@ other walk over a map. Here
 
 - ReLU and the additions of residual blocks happen inside the convolutions (oneDNN's fused ones);
 - the stem's 3×3 convolution of unshuffled pixels is a 6×6 convolution of stride 2 on the pixels;
-- a transposed 2×2 convolution is a 1×1 convolution to four pixels, added to the skip in place;
+- a transposed 2×2 convolution is a matrix from one pixel to four, added to the skip in place;
 - clipped white is looked for only in a picture that reaches white.
 
 The operators are private in PyTorch: a release without them runs the plain network.
@@ -17,9 +17,14 @@ from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from n2n.models.padding import pad_to_multiple
 from n2n.models.residual_unet import UNSHUFFLE, ResidualUNet, amid_white
+
+# Larger than the plain network's tiles: having fewer maps at a time, it has the room, and what
+# smaller tiles read twice costs more than memory that is new to the process.
+TILE_PX = 1360
 
 onednn = torch.ops.mkldnn
 OPERATORS = (
@@ -90,11 +95,12 @@ class FusedUp:
     def __init__(self, weight: Tensor) -> None:
         below, above = weight.shape[:2]
         pixels = weight.detach().permute(2, 3, 1, 0)  # (row, column, above, below)
-        self.convolution = FusedConvolution(pixels.reshape(4 * above, below, 1, 1))
+        # Not as a 1×1 convolution: for maps of 2×2, 6×6 or 10×10 oneDNN's takes forty times longer.
+        self.matrix = pixels.reshape(4 * above, below).to(torch.bfloat16)
 
     def add_to(self, skip: Tensor, x: Tensor) -> Tensor:
         """`skip` (B, C, 2H, 2W) plus what x (B, C', H, W) says, in the memory of `skip`."""
-        pixels = self.convolution(x).permute(0, 2, 3, 1)  # (B, H, W, 2 rows of 2 · C numbers)
+        pixels = functional.linear(x.permute(0, 2, 3, 1), self.matrix)  # (B, H, W, 2 rows of 2 · C)
         batch, height, width, four = pixels.shape
         rows = skip.permute(0, 2, 3, 1).view(batch, height, 2, width, four // 2)
         rows += pixels.view(batch, height, width, 2, four // 2).transpose(2, 3)
@@ -106,7 +112,8 @@ class FusedResidualUNet(nn.Module):
 
     def __init__(self, model: ResidualUNet) -> None:
         super().__init__()
-        self.stride, self.radius, self.tile_px = model.stride, model.radius, model.tile_px
+        self.stride, self.radius = model.stride, model.radius
+        self.tile_px = max(model.tile_px, TILE_PX)
         picture, white = _on_pixels(model.stem.weight).chunk(2, dim=1)
         self.stem = FusedConvolution(picture, stride=UNSHUFFLE, padding=2)
         self.white_stem = FusedConvolution(white, stride=UNSHUFFLE, padding=2)

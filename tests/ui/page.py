@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage
 
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 375, "height": 800}
-DONE_MS = 30_000  # patience with a loaded machine, not a goal
+DONE_MS = 60_000  # patience with a loaded machine, not a goal
 NUMBERS = re.compile(r"([\d.]+) → ([\d.]+) dB")
 
 

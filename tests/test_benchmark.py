@@ -15,7 +15,7 @@ from torch import nn
 
 import n2n
 from n2n.__main__ import main
-from n2n.benchmark import PARTS, Measured, inference, machine, measure, references, training
+from n2n.benchmark import PARTS, Measured, curves, inference, machine, measure, references, training
 from n2n.benchmark.measured import medians, peak_megabytes
 from n2n.benchmark.page import _urls
 from n2n.models import create_model, kmacs_per_pixel
@@ -177,6 +177,42 @@ def test_the_command_prints_rows(
     assert [row["holds"] for row in others] == [True, False, None, None]
     assert others[0]["part"] == "inference"
     assert others[-1]["name"] == "peak memory of this process"
+
+
+def test_curves_hold_what_was_measured() -> None:
+    """Sizes and batches as asked for; a time and a speed of the same step tell of its pixels."""
+    times = list(curves._times((1 / 400, 1 / 100)))
+    assert [point.name for point in times] == ["best", "fast"] * 2
+    assert [point.x for point in times[::2]] == pytest.approx([1 / 400, 1 / 100], rel=0.05)
+    speeds = list(curves._training((2,)))
+    assert {point.up for point in speeds} == {curves.SPEED}
+    assert all(point.x == 2 and 0 < point.y < 1000 for point in speeds)
+
+
+def test_curves_are_stored_and_drawn(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    points = [
+        curves.Point(name, across, up, x, 2 * x, 5)
+        for name in ("best", "fast")
+        for across, up in (
+            (curves.PICTURE, curves.TIME),
+            (curves.BATCH, curves.SPEED),
+            (curves.PICTURE, curves.MEMORY),
+        )
+        for x in (1.0, 4.0, 16.0)
+    ]
+    monkeypatch.setattr(curves, "measure", lambda quick: iter(points))
+    assert main(["bench", "--curves", str(tmp_path / "assets"), "--json"]) == 0
+    _, *rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    stored = json.loads((tmp_path / "assets" / "costs.json").read_text())
+    assert stored["points"] == rows
+    assert stored["machine"]["chip"] == machine().chip
+    assert n2n.images.read(tmp_path / "assets" / "costs.png").pixels.std() > 0
+    panels = curves.drawn(points, machine()).axes
+    assert [axes.get_ylabel() for axes in panels] == [curves.TIME, curves.SPEED, curves.MEMORY]
+    line = panels[1].get_lines()[0]
+    assert list(line.get_ydata()) == [2.0, 8.0, 32.0]
 
 
 def test_what_a_command_in_a_process_says_when_it_fails(tmp_path: Path) -> None:

@@ -22,8 +22,10 @@ from n2n.denoiser import load
 PROGRAM = "from n2n.ui import build_app, launch_options; build_app().launch(**launch_options())"
 UPLOAD, BUTTON, STRENGTH = "Upload, drop or paste a picture", "denoise", "Strength (%)"
 DETAIL, ACROSS = "Detail", "Across (%)"
+START, STOP = "train-start", "train-stop"
 READY_SECONDS, START_SECONDS = 8.0, 120.0
 MOST_MEGABYTES, CLICK_SECONDS, LOOK_SECONDS = 1.5, 0.25, 0.2
+BESIDE_RUNS, TIMES_SLOWER = 10, 3.0  # what a run of 30 seconds, the page's own, leaves time for
 
 
 def measure(quick: bool) -> Iterator[Measured]:
@@ -41,6 +43,7 @@ def measure(quick: bool) -> Iterator[Measured]:
         what = f"{side} × {side}"
         yield from _click(visitor, what, network, runs)
         yield from _look(visitor, what, runs)
+        yield from _beside_a_run(visitor, what, min(runs, BESIDE_RUNS))
 
 
 def _click(visitor: Visitor, what: str, network: float, runs: int) -> Iterator[Measured]:
@@ -65,6 +68,42 @@ def _look(visitor: Visitor, what: str, runs: int) -> Iterator[Measured]:
         seconds, megabytes = _timed(change, runs)
         yield Measured(f"{name}, {what}", seconds, "s", runs, at_most=LOOK_SECONDS)
         yield Measured("sent for it", megabytes, "MB", runs, at_most=MOST_MEGABYTES)
+
+
+def _beside_a_run(visitor: Visitor, what: str, runs: int) -> Iterator[Measured]:
+    """A click while another visitor trains, as the Train tab proposes, against one before it."""
+
+    def click(run: int) -> Answer:
+        return visitor.click(BUTTON, follow=False)
+
+    alone, _ = _timed(click, runs)
+    trainer = Visitor(visitor.url)
+    trainer.open()
+    trainer.click(START, follow=False)
+    _wait_for_steps(trainer)
+    beside, _ = _timed(click, runs)
+    if not _steps(trainer):
+        raise RuntimeError("the run ended before the clicks beside it were done")
+    trainer.click(STOP, follow=False)
+    yield Measured(
+        f"click to denoised picture beside a training run, {what}, times as long", beside / alone,
+        "×", runs, at_most=TIMES_SLOWER, note=f"{beside:.3f} against {alone:.3f} s",
+    )  # fmt: skip
+
+
+def _wait_for_steps(trainer: Visitor) -> None:
+    until = time.perf_counter() + START_SECONDS
+    while not _steps(trainer):
+        if time.perf_counter() > until:
+            raise RuntimeError(f"the run took no step within {START_SECONDS:.0f} s")
+        time.sleep(0.2)
+
+
+def _steps(trainer: Visitor) -> bool:
+    """Whether the page says that steps are being taken."""
+    return any(
+        isinstance(value, str) and "steps a second" in value for value in trainer.tick().values
+    )
 
 
 def _timed(change: Callable[[int], Answer], runs: int) -> tuple[float, float]:

@@ -65,6 +65,10 @@ class Visitor:
         """Press a button, or select a tab; then what follows it."""
         return self.fire(self._event(kind, self._component(label)), follow=follow)
 
+    def tick(self) -> Answer:
+        """What an open page asks by itself, again and again."""
+        return self.fire(self._event("tick", None), follow=False)
+
     def fire(self, event: dict[str, Any], *, follow: bool = True) -> Answer:
         """Run an event and load its pictures; then those that come after it."""
         data = [self.values[key] for key in event["inputs"]]

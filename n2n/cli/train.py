@@ -4,7 +4,7 @@ import argparse
 import json
 import shlex
 import sys
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +13,20 @@ from tqdm import tqdm
 
 from n2n import processes
 from n2n.checkpoints import sha256
+from n2n.cli import settings
 from n2n.cli.common import DONE, FAILED, StopFlag, add_device_arguments, say, stoppable
-from n2n.config import TrainConfig
 from n2n.data import hold_out, photo_files, read_photos, samples
 from n2n.devices import place
 from n2n.distributed import leading
 from n2n.figures import learning_curves
 from n2n.live import Event, LiveRun
-from n2n.losses import LOSSES
-from n2n.models import MODELS, kmacs_per_pixel, parameter_count
-from n2n.models.initialization import INITIALIZATIONS
-from n2n.noise import NOISES
-from n2n.optimizers import OPTIMIZERS
+from n2n.models import kmacs_per_pixel, parameter_count
 from n2n.processes import PeerLost
-from n2n.recipes import PRESETS, RECIPES
 from n2n.runs import CHECKPOINT_SECONDS
 from n2n.saved import Saved
 from n2n.training import Diverged
 
 EVERY_SECONDS = 1.0  # a row of the history
-NAMED = RECIPES | PRESETS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,11 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the .safetensors file to write; history, plot, card and checkpoint lie beside it",
     )
     parser.add_argument(
-        "--recipe",
-        choices=list(NAMED),
-        help="the settings of a shipped model, or of a run to watch, for what is not given here",
-    )
-    parser.add_argument(
         "--resume",
         type=Path,
         metavar="FILE",
@@ -70,62 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint", type=Path, help="where to keep the checkpoint (default: beside --out)"
     )
     add_device_arguments(parser)
-    _add_settings(parser)
-
-
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    """What goes into the run's TrainConfig."""
-    parser.add_argument("--model", choices=list(MODELS), help="network (default: fast)")
-    parser.add_argument(
-        "--noise",
-        help=f"name:level or name:low-high; names: {', '.join(NOISES)} (default: gaussian:0-55)",
-    )
-    parser.add_argument("--loss", choices=list(LOSSES), help="default: log-l2")
-    parser.add_argument("--optimizer", choices=list(OPTIMIZERS), help="default: adamw")
-    parser.add_argument("--rate", type=float, help="peak learning rate (default: 0.003)")
-    parser.add_argument("--batch", type=int, help="crops in a batch (default: 16)")
-    parser.add_argument("--crop-px", type=int, help="side of a crop in pixels (default: 96)")
-    parser.add_argument("--steps", type=int, help="end after so many steps")
-    parser.add_argument("--seconds", type=float, help="end after so many seconds")
-    parser.add_argument(
-        "--decay",
-        type=float,
-        help="last part of the run in which the rate falls to zero (default: 0.2)",
-    )
-    parser.add_argument(
-        "--warmup-steps", type=int, help="first steps, over which the rate rises (default: 100)"
-    )
-    parser.add_argument("--targets", choices=["noisy", "clean"], help="default: noisy")
-    parser.add_argument(
-        "--teacher",
-        metavar="NAME_OR_FILE",
-        help="distil: the targets are what this model makes of the same noisy pictures",
-    )
-    parser.add_argument(
-        "--frozen", type=int, help="repeat this many batches for ever (default: fresh ones)"
-    )
-    parser.add_argument(
-        "--initialization", choices=list(INITIALIZATIONS), help="default: the model's own"
-    )
-    parser.add_argument(
-        "--model-kwargs", type=json.loads, help="JSON: arguments of the network (default: {})"
-    )
-    parser.add_argument(
-        "--unit-gradient",
-        action=argparse.BooleanOptionalAction,
-        help="gradients at norm 1, with adam, adamw and muon (default: yes)",
-    )
-    parser.add_argument(
-        "--file-step",
-        action=argparse.BooleanOptionalAction,
-        help="half of the inputs clipped and rounded, as files are (default: yes)",
-    )
-    parser.add_argument(
-        "--exposure",
-        type=float,
-        help="share of crops that are drawn, flat or smooth, also white and black (default: 0.05)",
-    )
-    parser.add_argument("--seed", type=int, help="names all random draws (default: 0)")
+    settings.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -184,7 +118,7 @@ def _lead(live: LiveRun, arguments: argparse.Namespace, source: str, stop: StopF
 def _live_run(arguments: argparse.Namespace) -> tuple[LiveRun, str]:
     """The run, ready to begin or to go on, and what its photos are called."""
     saved = Saved.read(arguments.resume) if arguments.resume is not None else None
-    config = _config(arguments, saved)
+    config = settings.config(arguments, saved)
     training, validation, source = _photos(arguments.data)
     live = LiveRun(
         config,
@@ -203,27 +137,6 @@ def _live_run(arguments: argparse.Namespace) -> tuple[LiveRun, str]:
     together = f", {processes.count()} processes" if processes.count() > 1 else ""
     say(f"{len(training)} photos to train on, {len(validation)} held out; {where}{together}")
     return live, source
-
-
-def _config(arguments: argparse.Namespace, saved: Saved | None) -> TrainConfig:
-    """What is given, over the recipe or else the run that is resumed, over the defaults."""
-    base = saved.config if saved is not None else TrainConfig()
-    if arguments.recipe is not None:
-        base = NAMED[arguments.recipe].config
-    names = {field.name for field in fields(TrainConfig)}
-    given = {
-        key: value for key, value in vars(arguments).items() if key in names and value is not None
-    }
-    if "steps" in given or "seconds" in given:  # a new end replaces the old one, whatever its kind
-        base = replace(base, steps=None, seconds=None)
-    if "teacher" in given:
-        given.setdefault("targets", "teacher")
-    elif "targets" in given:  # no longer those of a teacher
-        base = replace(base, teacher=None, targets="noisy")
-    config = replace(base, **given)
-    if config.steps is None and config.seconds is None:
-        raise ValueError("say how long to train: --steps or --seconds")
-    return config
 
 
 def _photos(folders: list[Path] | None) -> tuple[Any, Any, str]:
@@ -298,7 +211,7 @@ def _write_card(live: LiveRun, arguments: argparse.Namespace, source: str) -> No
         "command": shlex.join(["python", "-m", "n2n", *_without_folders(sys.argv[1:])]),
         "sha256": sha256(weights),
     }
-    recipe = NAMED.get(arguments.recipe)
+    recipe = settings.NAMED.get(arguments.recipe)
     if recipe is not None:
         card |= {"purpose": recipe.purpose, "known_failures": list(recipe.known_failures)}
     weights.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")

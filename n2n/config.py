@@ -37,6 +37,7 @@ class TrainConfig:
     teacher: str | None = None  # a shipped model or a weight file, for targets="teacher"
     frozen: int | None = None  # fresh noise at every visit; n: the same n batches for ever
     exposure: float = 0.05  # share of images that are drawn, flat or smooth, also white and black
+    grey: float = 0.1  # share of images in grey, with one noise for all channels
     file_step: bool = True  # half of the inputs clipped and rounded, as files are
     seed: int = 0
 

@@ -222,6 +222,7 @@ class Run:
             frozen=config.frozen,
             file_step=config.file_step,
             exposure=config.exposure,
+            grey=config.grey,
         )
 
     def _teacher(self) -> nn.Module | None:

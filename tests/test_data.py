@@ -224,6 +224,20 @@ def test_drawn_images_are_flat_or_smooth_and_some_are_white_or_black() -> None:
     assert abs(z_score(replaced.double(), 0.25)) < 4
 
 
+def test_grey_images_have_one_noise_for_all_channels() -> None:
+    one = pairs(grey=0.25, batch=400)
+    grey = [(view == view[:, :1]).flatten(1).all(1) for view in one.at(0)]
+    assert torch.equal(*grey)
+    assert abs(z_score(grey[0].double(), 0.25)) < 4
+    source, target = (view[grey[0]][:, 0] for view in one.at(0))
+    clean = one.photos.crops(400, 32, keyed_rng(5, 0, "crop"))[grey[0]].mean(1)
+    products = (source - clean) * (target - clean)  # independent draws of the noise
+    assert abs(z_score(products.double())) < 4
+    others = [view[~grey[0]] for view in one.at(0)]
+    for view, same in zip(others, pairs(batch=400).at(0), strict=True):
+        assert torch.equal(view, same[~grey[0]])
+
+
 def test_frozen_batches_repeat() -> None:
     one = pairs(frozen=3)
     for step, twin in [(0, 3), (2, 8)]:

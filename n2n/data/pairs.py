@@ -36,6 +36,8 @@ class NoisyPairs:
         exposure: share of images that are drawn instead: flat or smooth, half of them white or
             black somewhere. Photos have little of that, and without it a network learns to grey
             clipped noise and to change what is clean and smooth.
+        grey: share of images in grey, with one noise for all channels, as a grey picture's is.
+            A network that knows only three independent ones leaves it alone.
     """
 
     photos: Photos
@@ -47,6 +49,7 @@ class NoisyPairs:
     frozen: int | None = None
     file_step: bool = True
     exposure: float = 0.0
+    grey: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what no batch could be made of."""
@@ -62,15 +65,18 @@ class NoisyPairs:
         clean = self.photos.crops(self.batch, self.crop_px, self._rng(step, "crop"))
         if self.exposure > 0:
             clean = self._with_drawn(clean, step)
+        is_grey = self._choice(step, "grey", self.grey)
+        clean = torch.where(is_grey, clean.mean(1, keepdim=True), clean)
         noise = self.noise
         if isinstance(noise, LevelRange):
             noise = noise.draw(self.batch, self._rng(step, "level"))
-        source = noise(clean, self._rng(step, "source"))
+        source = _one_channel(noise(clean, self._rng(step, "source")), is_grey)
         # As the crops are, whatever the noise made of it: convolutions are twice as fast so.
         source = source.contiguous(memory_format=torch.channels_last)
         # A draw of its own: reusing the source's would teach the identity.
         noisy = self.targets == "noisy"
         target = noise(clean, self._rng(step, "target")) if noisy else noise.reference(clean)
+        target = _one_channel(target, is_grey)
         if self.file_step:
             source = self._file_step_half(source, step)
         return source, target
@@ -95,10 +101,17 @@ class NoisyPairs:
         return torch.where(choice[0] < self.exposure, drawn, clean)
 
     def _file_step_half(self, source: Tensor, step: int) -> Tensor:
-        choice = torch.rand(
-            (len(source), 1, 1, 1), generator=self._rng(step, "file"), device=source.device
-        )
-        return torch.where(choice < 0.5, images.file_step(source), source)
+        return torch.where(self._choice(step, "file", 0.5), images.file_step(source), source)
+
+    def _choice(self, step: int, view: str, share: float) -> Tensor:
+        """Which images of a batch, bool (B, 1, 1, 1)."""
+        rng = self._rng(step, view)
+        return torch.rand((self.batch, 1, 1, 1), generator=rng, device=rng.device) < share
 
     def _rng(self, step: int, view: str) -> torch.Generator:
         return keyed_rng(self.seed, step, view, device=self.photos.device)
+
+
+def _one_channel(noisy: Tensor, is_grey: Tensor) -> Tensor:
+    """The first channel in place of all, where (B, 1, 1, 1) says so."""
+    return torch.where(is_grey, noisy[:, :1], noisy)

@@ -50,6 +50,7 @@ RECIPES: dict[str, Recipe] = {
             unit_gradient=False,
             file_step=False,
             exposure=0.0,
+            grey=0.0,
         ),
         "the EE-559 report's network, to compare with",
         (

@@ -21,7 +21,6 @@ class Recipe:
 WHITE_NOISE_ONLY = (
     "noise of real cameras, blotchy after demosaicing and JPEG, mostly stays",
     "fine texture goes with strong noise: above σ 50 surfaces become smooth",
-    "a clean picture comes back within 1/255, but up to 3/255 off in a bright corner",
 )
 
 RECIPES: dict[str, Recipe] = {

@@ -18,7 +18,7 @@ def weights_folder() -> Path:
 def names() -> list[str]:
     """The shipped models, best first, then by name."""
     found = sorted(path.stem for path in weights_folder().glob("*.safetensors"))
-    order = ["best", "fast", "seed"]
+    order = ["best", "fast", "ee559", "seed"]
     return sorted(
         found, key=lambda name: (order.index(name) if name in order else len(order), name)
     )

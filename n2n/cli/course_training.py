@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pairs", type=int, default=50_000, help="to train on (default: 50000)")
     parser.add_argument("--windows", type=int, default=1000, help="to score on (default: 1000)")
     parser.add_argument("--batch", type=int, default=100, help="default: 100")
-    parser.add_argument("--rate", type=float, default=1e-3, help="of AdamW (default: 0.001)")
+    parser.add_argument("--rate", type=float, default=5e-3, help="of Muon (default: 0.005)")
     parser.add_argument(
         "--decay",
         type=float,
@@ -100,7 +100,7 @@ def curve_of(arguments: argparse.Namespace) -> Curve:
     settings: dict[str, Any] = {
         "network": "ee559",
         "network_kwargs": arguments.network_kwargs,
-        "optimizer": "adamw",
+        "optimizer": "muon",
         "flips": True,
         "swap": True,
     }

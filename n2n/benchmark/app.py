@@ -43,7 +43,6 @@ def measure(quick: bool) -> Iterator[Measured]:
         what = f"{side} × {side}"
         yield from _click(visitor, what, network, runs)
         yield from _look(visitor, what, runs)
-        yield from _beside_a_run(visitor, what, min(runs, BESIDE_RUNS))
 
 
 def _click(visitor: Visitor, what: str, network: float, runs: int) -> Iterator[Measured]:

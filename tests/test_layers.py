@@ -14,6 +14,7 @@ PACKAGE = ROOT / "n2n"
 # The layers, lowest first: a module imports from its own layer and those below. Those without a
 # dot are files or folders of n2n/; "" is the public API, n2n/__init__.py.
 LEAVES = {"models", "noise", "losses", "metrics", "optimizers", "images", "devices", "randomness"}
+LEAVES |= {"memory"}
 LAYERS = [
     LEAVES | {"shipped"},
     {"training", "schedules", "validation", "history", "config", "checkpoints", "saved"}

@@ -1,19 +1,16 @@
 """`python -m n2n denoise`: files and folders in, files of the same names out."""
 
 import argparse
-import ctypes
 import json
 import math
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from n2n import images, processes
+from n2n import images, memory, processes
 from n2n.cli import samples
 from n2n.cli.common import DONE, FAILED, add_device_arguments, first_line, say
 from n2n.data.photos import PHOTO_SUFFIXES, photo_files
@@ -25,7 +22,6 @@ Record = dict[str, object]
 ERRORS = (ValueError, TypeError, OSError, RuntimeError, MemoryError)
 SMALL_PX = 400**2  # pictures up to this size are denoised several at once
 TOGETHER_PX = 1024**2
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of malloc.h
 WAITING_PX = 4 * TOGETHER_PX  # what may lie in memory until others of its size come
 
 
@@ -67,7 +63,7 @@ class Opened:
 def run(arguments: argparse.Namespace) -> int:
     """Denoise every input; a picture that fails is named, the others go on."""
     check_strength(arguments.strength)
-    _keep_memory()
+    memory.keep()
     with processes.joined():
         with processes.unanimous():
             jobs = _jobs(arguments.inputs, arguments.out)
@@ -75,19 +71,6 @@ def run(arguments: argparse.Namespace) -> int:
         failures = _denoise(denoiser, jobs, arguments)
         # What ends badly ends all others, which may still be printing.
         return FAILED if failures and processes.leads() else DONE
-
-
-def _keep_memory() -> None:
-    """Let glibc keep what is freed, for the next layer.
-
-    Maps come and go by tens of megabytes. The system clears each page before it hands it out anew,
-    which is a tenth of the time of a large picture.
-    """
-    if sys.platform == "linux":
-        with suppress(AttributeError):  # another C library
-            mallopt = ctypes.CDLL(None).mallopt
-            mallopt(M_MMAP_MAX, 0)
-            mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def _denoise(

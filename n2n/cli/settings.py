@@ -79,6 +79,9 @@ def _add_details(parser: argparse.ArgumentParser) -> None:
         type=float,
         help="share of crops that are drawn, flat or smooth, also white and black (default: 0.05)",
     )
+    parser.add_argument(
+        "--grey", type=float, help="share in grey, one noise for all channels (default: 0.1)"
+    )
 
 
 def config(arguments: argparse.Namespace, saved: Saved | None) -> TrainConfig:

@@ -3,6 +3,7 @@
 Where a live run lies over the stored one (see `studies.stored`), what is stored is faint.
 """
 
+import io
 import math
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -11,12 +12,14 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from n2n.studies.record import DIVERGED, LIVE, OUT_OF_TIME, Record, Row, is_live, stored_name
 
 # Figure, not pyplot: pyplot keeps every figure in a global list, which a server must not.
 PANEL = (4.0, 3.0)  # inches: on a phone, 290 px wide, its letters are 10 px high
 LETTER, LEGEND_LINE, LEGEND_SIZE = 0.075, 0.2, 9  # of the legend: inches, inches, points
+COLOURS = 64  # of a picture of one
 LABELS = {
     "loss": "training loss (squared error)",
     "psnr_a_db": "PSNR on held-out pictures, dB (A)",
@@ -226,3 +229,11 @@ def _zoom(axes: Axes, record: Record, value: str, start: float) -> None:
     if shown:
         axes.set_ylim(min(shown) * 0.95, float(np.median(shown)) * 2)
     axes.set_title("zoom", fontsize=LEGEND_SIZE)
+
+
+def png(figure: Figure, dpi: int) -> bytes:
+    """A figure in few colours: plenty for lines on white, and a third of the bytes."""
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=dpi)
+    Image.open(drawn).convert("RGB").quantize(COLOURS).save(small, "PNG", optimize=True)
+    return small.getvalue()

@@ -3,24 +3,21 @@
 `python -m n2n study report --out assets` writes it. What no record holds is "not measured yet".
 """
 
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from n2n import shipped
 from n2n.studies import STUDIES, identity, optimizers, result
 from n2n.studies.base import Curve, Study
-from n2n.studies.figures import NOTES
+from n2n.studies.figures import NOTES, png
 from n2n.studies.networks import INITIALIZATIONS
 from n2n.studies.record import DIVERGED, Record, Row, mean_and_spread
 from n2n.studies.stored import is_whole
 
 PAGE, FIGURES = "report.md", "studies"
 MISSING = "not measured yet"
-DPI, COLOURS = 90, 64  # of a figure: it takes some 30 kB
+DPI = 90  # of a figure: it takes some 30 kB
 COURSE_TEST = "point-sampling"  # in the names of a card's measurements
 
 Records = Mapping[str, Record]
@@ -48,7 +45,8 @@ def write(out: Path, records: Path, teams: Mapping[str, float]) -> Path:
     (out / FIGURES).mkdir(parents=True, exist_ok=True)
     for name, record in found.items():
         if record.rows:
-            (out / FIGURES / f"{name}.png").write_bytes(_png(STUDIES[name], record))
+            picture = png(STUDIES[name].figure(record), DPI)
+            (out / FIGURES / f"{name}.png").write_bytes(picture)
     target = out / PAGE
     target.write_text(page(found, teams), encoding="utf-8")
     return target
@@ -284,12 +282,3 @@ def _teams(teams: Mapping[str, float]) -> str:
         "|---|---|",
     ]
     return "\n".join([*head, *rows])
-
-
-def _png(study: Study, record: Record) -> bytes:
-    """The figure in few colours: a plot needs no more, and a repository keeps every version."""
-    drawn, small = io.BytesIO(), io.BytesIO()
-    study.figure(record).savefig(drawn, format="png", dpi=DPI)
-    picture = Image.open(drawn).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
-    picture.save(small, format="png", optimize=True)
-    return small.getvalue()

@@ -24,8 +24,13 @@ def path_of(name: str) -> Path:
 
 def stored(name: str) -> Record:
     """The stored record of a study; empty where there is none."""
-    record = Record.read(path_of(name))
-    record.path = None  # nobody adds to it
+    return to_look_at(path_of(name))
+
+
+def to_look_at(path: Path) -> Record:
+    """What a file holds, to which nobody adds."""
+    record = Record.read(path)
+    record.path = None
     return record
 
 

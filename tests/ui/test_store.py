@@ -8,6 +8,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
+from n2n import memory
 from n2n.ui.handlers import shelf
 from n2n.ui.handlers.pictures import Picture
 from n2n.ui.handlers.shelf import swept
@@ -86,7 +87,7 @@ def test_freed_memory_goes_back_to_the_system() -> None:
     full = memory_megabytes(os.getpid())
     blocks.clear()
     assert memory_megabytes(os.getpid()) > full - 20
-    shelf.give_back_memory()
+    memory.give_back()
     assert memory_megabytes(os.getpid()) < full - 150
     assert topmost.all()
 

@@ -196,7 +196,9 @@ def test_a_live_run_grows_over_the_stored_one(
     last = ended(mine, first.seen)
     assert (last.phase, state_of(mine)) == (ENDED, State.DONE)
     assert last.line.startswith("Done in ")
-    answer = STUDIES[NAME].answer(studies._record(studies.study_runs().files(mine[0])))
+    answer = STUDIES[NAME].answer(
+        studies.stored.to_look_at(studies.study_runs().files(mine[0]).record)
+    )
     assert last.line.endswith(answer)
     assert "<img" in last.figure
     assert drawn[-1].names() == [*NAMES, *(f"{name}{LIVE}" for name in NAMES)]

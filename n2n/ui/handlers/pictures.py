@@ -45,7 +45,8 @@ def read(path: str | Path, max_megapixels: float) -> Picture:
     if picture.pixels.dtype == np.uint8:
         return Picture(picture.pixels, picture.notes)
     note = "16 bits per sample became 8, which is what this page shows and denoises"
-    return Picture(_banded(picture.pixels, lambda band, _: band), (*picture.notes, note))
+    pixels = _rounded(picture.pixels, _banded(picture.pixels, lambda band, _: band))
+    return Picture(pixels, (*picture.notes, note))
 
 
 @cache
@@ -56,7 +57,8 @@ def sample(name: str) -> Picture:
 
 def reference(clean: Pixels, noise: Noise) -> Pixels:
     """What a perfect denoiser would return, rounded to 8 bit."""
-    return _banded(clean, lambda band, _: noise.reference(band), _block_px(noise))
+    bands = _banded(clean, lambda band, _: noise.reference(band), _block_px(noise))
+    return _rounded(clean, bands)
 
 
 def add_noise(clean: Pixels, noise: Noise, seed: int, only: slice | None = None) -> Pixels:
@@ -68,7 +70,15 @@ def add_noise(clean: Pixels, noise: Noise, seed: int, only: slice | None = None)
         seed: the same seed gives the same noise.
         only: rows of the noisy picture to compute and give back.
     """
+    return _rounded(clean, _draws(clean, noise, seed, only))
 
+
+def unclipped(clean: Pixels, noise: Noise, seed: int, only: slice) -> Tensor:
+    """The same draw before it was clipped and rounded: float (1, C, h, W) of the rows `only`."""
+    return torch.cat(list(_draws(clean, noise, seed, only)), dim=-2)
+
+
+def _draws(clean: Pixels, noise: Noise, seed: int, only: slice | None) -> Iterator[Tensor]:
     def draw(band: Tensor, index: int) -> Tensor:
         return noise(band, keyed_rng(seed, index))
 
@@ -130,17 +140,20 @@ def _banded(
     block_px: int = 1,
     band_rows: int = BAND_ROWS,
     only: slice | None = None,
-) -> Pixels:
-    """Apply `change(band, index)` to float bands and round the results to 8 bit."""
+) -> Iterator[Tensor]:
+    """Apply `change(band, index)` to float bands, (1, C, h, w) each; of these the rows `only`."""
     whole = len(pixels) - len(pixels) % block_px or len(pixels)
     only = only or slice(0, whole)
-    parts = []
     for index, rows in enumerate(bands(whole, band_rows * block_px)):
         top, bottom = index * band_rows, (index + 1) * band_rows
         if bottom <= only.start or top >= only.stop:
             continue
         changed = change(as_tensor(pixels[rows]), index)
-        changed = changed[..., max(only.start - top, 0) : only.stop - top, :]
-        eight_bit = images.to_uint8(changed.expand(-1, 3, -1, -1))
-        parts.append(eight_bit[..., 0] if pixels.ndim == 2 else eight_bit)
-    return np.ascontiguousarray(np.concatenate(parts))
+        yield changed[..., max(only.start - top, 0) : only.stop - top, :]
+
+
+def _rounded(pixels: npt.NDArray[Any], parts: Iterator[Tensor]) -> Pixels:
+    """Bands as one 8-bit picture, grey as `pixels` is."""
+    colour = (images.to_uint8(part.expand(-1, 3, -1, -1)) for part in parts)
+    whole = [part[..., 0] if pixels.ndim == 2 else part for part in colour]
+    return np.ascontiguousarray(np.concatenate(whole))

@@ -18,10 +18,9 @@ from n2n import images, posterior
 from n2n.noise import LevelRange
 from n2n.noise.gaussian import Gaussian
 from n2n.posterior import LAST_SIGMA_255, STEPS, Moments
-from n2n.randomness import keyed_rng
-from n2n.ui.handlers import models, network, own
+from n2n.ui.handlers import models, network, own, words
 from n2n.ui.handlers.network import Finished, Progress, Tell
-from n2n.ui.handlers.pictures import as_tensor, bands
+from n2n.ui.handlers.pictures import as_tensor, unclipped
 from n2n.ui.handlers.store import Box, Drawn, Scene, store
 from n2n.ui.handlers.views import NEWEST, PART_PX, Look, Shown, crop_box, show
 
@@ -63,8 +62,7 @@ def state(scene: Scene, model: str | None, look: Look) -> State:
     try:
         plan = _plan(scene, model, look)
     except ValueError as error:
-        text = str(error)
-        return State(f"{text[0].upper()}{text[1:]}.")
+        return State(f"{words.sentence(str(error))}.")
     height, width = (side.stop - side.start for side in plan.box)
     is_part = scene.noisy.shape[:2] != (height, width)
     what, each = ("One more sample", "") if plan.drawn else (f"{NEWEST} samples", " each")
@@ -178,7 +176,7 @@ def _cut_off(scene: Scene, plan: Plan) -> str:
 
 def _waiting(plan: Plan, event: Progress) -> str:
     if event.part is None:
-        return "Waiting for a turn: another picture is being denoised."
+        return words.TURN
     number = 1 if plan.drawn is None else plan.drawn.moments.count + 1
     left = f", about {models.duration(event.seconds_left())} left" if event.part > 0.02 else ""
     return f"Drawing sample {number}: {100 * event.part:.0f} %{left}."
@@ -223,10 +221,4 @@ def _unclipped(scene: Scene, box: Box) -> Tensor:
     rows, columns = box
     if scene.noise is None:
         return as_tensor(scene.noisy[box])
-    parts = []
-    for index, band in enumerate(bands(len(scene.noisy))):
-        if band.start < rows.stop and rows.start < band.stop:
-            drawn = scene.noise(as_tensor(scene.picture.pixels[band]), keyed_rng(scene.seed, index))
-            inside = slice(max(rows.start - band.start, 0), rows.stop - band.start)
-            parts.append(drawn[..., inside, columns])
-    return torch.cat(parts, dim=-2)
+    return unclipped(scene.picture.pixels, scene.noise, scene.seed, rows)[..., columns]

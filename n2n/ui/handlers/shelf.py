@@ -1,7 +1,5 @@
 """What visitors left here, by a secret id of their page: bounded in bytes and in time."""
 
-import ctypes
-import sys
 import threading
 import time
 from collections import OrderedDict
@@ -10,6 +8,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from n2n import memory
 
 SWEEP_EVERY_S = 60
 
@@ -121,12 +121,4 @@ def sweep(kept: Stale) -> None:
     while True:
         time.sleep(SWEEP_EVERY_S)
         kept.drop_stale()
-        give_back_memory()
-
-
-def give_back_memory() -> None:
-    """Hand freed memory back to the system: glibc would keep it, in a heap for each thread."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # another C library has none
-        if trim is not None:
-            trim(0)
+        memory.give_back()

@@ -129,7 +129,7 @@ def look(mine: object, name: str, seen: Seen, layout: Layout) -> Update | None:
     new = Seen(run, "kept")
     if new == seen:
         return None
-    record = _record(files) if run else Record()
+    record = stored.to_look_at(files.record) if run else Record()
     figure = pictures.of_live(name, record, layout) if record.rows else _stored(name, layout)
     line = words.kept(name, record, files.facts())
     return Update(new, ENDED if record.rows else IDLE, line, figure, bool(record.rows))
@@ -150,7 +150,7 @@ def download(mine: object, name: str, which: str) -> tuple[bytes, str]:
     _check(name)
     files = study_runs().files(_newest(mine, name))
     if which == "figure":
-        return pictures.png(name, _record(files)), f"{name}.png"
+        return pictures.png(name, stored.to_look_at(files.record)), f"{name}.png"
     path = stored.path_of(name) if which == "stored" else files.record
     if not path.is_file():
         raise ValueError("these data are not kept here (any more); run the study again")
@@ -209,9 +209,3 @@ def _newest(mine: object, name: str) -> str:
         if study_runs().files(run).facts().get("study") == name:
             return run
     return ""
-
-
-def _record(files: Files) -> Record:
-    record = Record.read(files.record)
-    record.path = None  # to look at
-    return record

@@ -1,20 +1,15 @@
 """Figures of the Studies tab as HTML: those of stored records are drawn once, when first seen."""
 
 import base64
-import io
 import threading
 from functools import lru_cache
 from html import escape
 
-from matplotlib.figure import Figure
-from PIL import Image
-
-from n2n.studies import STUDIES, Record, stored
+from n2n.studies import STUDIES, Record, figures, stored
 from n2n.studies.figures import Layout
 from n2n.studies.record import stored_name
 
 DPI, CSS_DPI = 144, 96  # of the picture, and of the page that shows it
-COLOURS = 64  # are plenty for lines on white, and a third of the bytes
 _drawing = threading.Lock()  # Matplotlib has fonts that all threads share
 
 Stamp = tuple[int, int]  # of a file: when it was written, how large it is
@@ -44,7 +39,7 @@ def of_live(name: str, live: Record, layout: Layout) -> str:
 def png(name: str, live: Record) -> bytes:
     """The same with its title, as a file."""
     with _drawing:
-        return _png(STUDIES[name].figure(_over(name, live)))
+        return figures.png(STUDIES[name].figure(_over(name, live)), DPI)
 
 
 def _over(name: str, live: Record) -> Record:
@@ -75,15 +70,8 @@ def _html(name: str, record: Record, layout: Layout) -> str:
         return ""
     study = STUDIES[name]
     figure = study.figure(record, layout, titled=False)
-    data = base64.b64encode(_png(figure)).decode()
+    data = base64.b64encode(figures.png(figure, DPI)).decode()
     width, height = (round(CSS_DPI * inches) for inches in figure.get_size_inches())
     names = ", ".join(dict.fromkeys(map(stored_name, record.names())))
     alt = escape(f"{study.title}: curves of {names}", quote=True)
     return f'<img src="data:image/png;base64,{data}" alt="{alt}" width="{width}" height="{height}">'
-
-
-def _png(figure: Figure) -> bytes:
-    drawn, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=DPI)
-    Image.open(drawn).convert("RGB").quantize(COLOURS).save(small, "PNG", optimize=True)
-    return small.getvalue()

@@ -7,6 +7,7 @@ from typing import Any
 from n2n.jobs import State, View
 from n2n.studies import STUDIES, Curve, Event, Record, Study
 from n2n.studies.base import QUICK_SECONDS
+from n2n.ui.handlers import words
 from n2n.ui.handlers.models import duration
 from n2n.ui.handlers.studies_run import usual_seconds
 from n2n.ui.limits import limits
@@ -58,7 +59,7 @@ def facts(name: str, record: Record | None) -> str:
     rows = {
         "The report": study.reported,
         "Ours": _ours(study, record),
-        "Live": f"{_sentence(study.setting(study.curves(True)))}.",
+        "Live": f"{words.sentence(study.setting(study.curves(True)))}.",
         "What differs from the report, and why": study.differs,
     }
     parts = (
@@ -69,12 +70,12 @@ def facts(name: str, record: Record | None) -> str:
 
 def _ours(study: Study, record: Record | None) -> str:
     if record is None:
-        setting = _sentence(study.setting(study.curves(False)))
+        setting = words.sentence(study.setting(study.curves(False)))
         command = f"python -m n2n study {study.name} --out FOLDER"
         most = duration(study.budget_seconds)
         return f"{setting}. {NOT_MEASURED} The command, which takes at most {most}: {command}"
     endings = record.endings.values()
-    setting = _sentence(study.setting([Curve(**ending.settings) for ending in endings]))
+    setting = words.sentence(study.setting([Curve(**ending.settings) for ending in endings]))
     data, device = (
         "; ".join(sorted({getattr(e, of) for e in endings})) for of in ("data", "device")
     )
@@ -84,12 +85,12 @@ def _ours(study: Study, record: Record | None) -> str:
 def state(view: View[Event], seconds: float) -> str:
     """Where a live run of at most so many seconds stands, while it goes on."""
     if view.state is State.WAITING:
-        return f"Another run is using this machine; yours starts after it (place {view.place})."
+        return words.queued("machine", view.place)
     if view.state is State.STOPPING:
         return "Stopping."
     event = view.latest
     if event is None:
-        return "Reading photos, building a network."
+        return words.PREPARING
     parts = [f"Curve {event.place} of {event.count}, {event.row.curve}"]
     parts.append(f"step {event.row.step} of {event.steps}")
     loss = event.row.values.get("loss")
@@ -108,7 +109,7 @@ def ending(name: str, view: View[Event], record: Record, known: dict[str, Any]) 
         return f"Done in {took}. At the quick setting: {STUDIES[name].answer(record)}"
     if view.state is State.FAILED:
         kept = " What was measured until then is kept." if record.rows else ""
-        return f"{_sentence(view.error or 'the run failed').rstrip('.')}.{kept}"
+        return f"{words.sentence(view.error or 'the run failed')}.{kept}"
     if not record.rows:
         return "Stopped before anything was measured." if known.get("ended") else "Left the queue."
     return f"Stopped after {took}, with {_extent(name, record)}."
@@ -128,7 +129,3 @@ def kept(name: str, record: Record, known: dict[str, Any]) -> str:
 def _extent(name: str, record: Record) -> str:
     count = len(STUDIES[name].curves(True))
     return f"{len(record.endings)} of {count} curves whole"
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -10,7 +10,7 @@ from n2n.history import Row
 from n2n.jobs import State, View
 from n2n.live import Event
 from n2n.recipes import PRESETS
-from n2n.ui.handlers import speed
+from n2n.ui.handlers import speed, words
 from n2n.ui.handlers.models import duration
 from n2n.ui.handlers.train_form import REPORT, Form, config_of
 from n2n.ui.handlers.visible_run import BY_HAND, SLOW, VisibleRun
@@ -43,13 +43,11 @@ def rule() -> str:
 def state(view: View[Event], rows: Sequence[Row], work: VisibleRun | None) -> str:
     """Where a run stands that this server knows."""
     if view.state is State.WAITING:
-        return f"Another run is using this {_device()}; yours starts after it (place {view.place})."
+        return words.queued(_device(), view.place)
     if view.state is State.FAILED:
-        return f"{_sentence(view.error or 'the run failed')}."
+        return f"{words.sentence(view.error or 'the run failed')}."
     if view.latest is None or work is None:
-        return (
-            "Stopping." if view.state is State.STOPPING else "Reading photos, building a network."
-        )
+        return "Stopping." if view.state is State.STOPPING else words.PREPARING
     if view.state is State.STOPPING:
         return "Stopping softly: the learning rate falls to zero."
     note = f" · {view.latest.note}" if view.latest.note else ""
@@ -58,7 +56,8 @@ def state(view: View[Event], rows: Sequence[Row], work: VisibleRun | None) -> st
 
 def ending(state: State, error: str | None, facts: Mapping[str, Any]) -> str:
     """How a run ended, and how good its model is."""
-    begun = {State.DONE: "Done", State.STOPPED: "Stopped"}.get(state, _sentence(error or "Failed"))
+    ends = {State.DONE: "Done", State.STOPPED: "Stopped"}
+    begun = ends.get(state, words.sentence(error or "Failed"))
     if not facts.get("ended"):
         return "Left the queue." if state is State.STOPPED else f"{begun}. No model was kept."
     kept = "" if state is not State.FAILED else ". The last good state is kept: it stood"
@@ -166,7 +165,3 @@ def _rounded(steps: float) -> int:
 def _device() -> str:
     device = place().device
     return "CPU" if device.type == "cpu" else device_name(device)
-
-
-def _sentence(text: str) -> str:
-    return (text[:1].upper() + text[1:]).rstrip(".")

@@ -1,7 +1,20 @@
-"""What the Denoise tab says before and while a network runs."""
+"""What several tabs say: of a network that will run or runs, of a place in the queue."""
 
 from n2n.ui.handlers import models, own
 from n2n.ui.handlers.network import Progress
+
+TURN = "Waiting for a turn: another picture is being denoised."
+PREPARING = "Reading photos, building a network."
+
+
+def sentence(text: str) -> str:
+    """With a capital, and without the full stop."""
+    return (text[:1].upper() + text[1:]).rstrip(".")
+
+
+def queued(what: str, place: int) -> str:
+    """That a run waits for what another one is using."""
+    return f"Another run is using this {what}; yours starts after it (place {place})."
 
 
 def offer(model: str | None, expected_ms: float | None) -> str:
@@ -18,7 +31,7 @@ def waiting(model: str, megapixels: float, event: Progress) -> str:
     """How far it is with a picture of so many megapixels."""
     part, title = event.part, own.title(model)
     if part is None:
-        return "Waiting for a turn: another picture is being denoised."
+        return TURN
     if part == 1:
         return "Measuring the result."
     if part > 0.02:

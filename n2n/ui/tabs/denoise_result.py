@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 
 from n2n.ui.events import NETWORK, PRIVATE, handler
 from n2n.ui.handlers import compare, denoise
@@ -20,8 +18,7 @@ from n2n.ui.handlers.views import (
     Look,
     Shown,
 )
-from n2n.ui.tabs import denoise_samples
-from n2n.ui.theme import press_download
+from n2n.ui.tabs import denoise_samples, downloads
 
 FILE = "download-file"
 
@@ -102,8 +99,8 @@ def layout() -> Result:
     )
     with gr.Row():
         names = ("denoised", "noisy", "clean")
-        downloads = {n: gr.Button(f"Download {n} PNG", size="sm", min_width=160) for n in names}
-    file = gr.DownloadButton("File", visible="hidden", elem_id=FILE)
+        buttons = {n: gr.Button(f"Download {n} PNG", size="sm", min_width=160) for n in names}
+    file = downloads.hidden(FILE)
     with gr.Row():
         compare = gr.Button("Compare models", size="md")
         stop_comparing = gr.Button("Stop comparing", variant="stop", size="md", visible=False)
@@ -112,22 +109,17 @@ def layout() -> Result:
     tabs = (slider_tab, beside_tab, detail_tab, difference_tab, samples_tab)
     return Result(
         tabs, slider, beside, detail, across, down, difference, kind, samples, note, numbers,
-        strength, downloads, file, compare, stop_comparing, comparing, table,
+        strength, buttons, file, compare, stop_comparing, comparing, table,
     )  # fmt: skip
 
 
 def wire_downloads(shown: Result, visitor: gr.State) -> None:
-    """A button writes its file, then the page presses the hidden one that holds it."""
-    for name, button in shown.downloads.items():
+    """The three pictures in full size, denoised ones at the strength that is set."""
 
-        def write(visitor: str, strength: float, name: str = name) -> str:
-            data, file_name = denoise.full_size(visitor, name, strength)
-            return save_bytes_to_cache(data, file_name, get_upload_folder())
+    def full_size(visitor: str, strength: float, name: str) -> tuple[bytes, str]:
+        return denoise.full_size(visitor, name, strength)
 
-        inputs = [visitor, shown.strength]
-        button.click(handler(write), inputs, shown.file, **PRIVATE).success(
-            None, None, None, js=press_download(FILE)
-        )
+    downloads.wire(shown.downloads, shown.file, full_size, [visitor, shown.strength])
 
 
 def wire_compare(shown: Result, visitor: gr.State, look: list[Any]) -> None:

@@ -15,6 +15,7 @@ from n2n.ui.handlers.studies import NOTHING, Seen, Update
 from n2n.ui.handlers.train import wait_for_end
 from n2n.ui.handlers.train_view import RUNNING
 from n2n.ui.limits import is_zero_gpu, limits
+from n2n.ui.tabs import downloads
 from n2n.ui.tabs import studies_opened as opened
 
 STORAGE_KEY = "n2n-studies"
@@ -102,7 +103,7 @@ def wire(tab: StudiesTab, app: gr.Blocks) -> None:
         _wire_inline(tab, starts, look)
     else:
         _wire_jobs(tab, starts)
-    opened.wire_downloads(tab.opened, tab.mine, tab.name)
+    downloads.wire(tab.opened.downloads, tab.opened.file, studies.download, [tab.mine, tab.name])
 
 
 def _card(name: str) -> Card:

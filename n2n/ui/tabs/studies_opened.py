@@ -4,15 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 
-from n2n.ui.events import PRIVATE, handler
-from n2n.ui.handlers import studies, studies_pictures, studies_words
+from n2n.ui.handlers import studies_pictures, studies_words
 from n2n.ui.handlers.studies import Seen, Update
 from n2n.ui.handlers.train_view import RUNNING, WAITING
 from n2n.ui.limits import is_zero_gpu, limits
-from n2n.ui.theme import press_download
+from n2n.ui.tabs.downloads import hidden
 
 EVERY_SECONDS = 0.5  # a look at the run
 FILE = "study-file"
@@ -99,22 +96,9 @@ def layout() -> Opened:
                 for which, text in DOWNLOADS.items()
             }
         facts = gr.HTML("", elem_classes="study-facts")
-    file = gr.DownloadButton("File", visible="hidden", elem_id=FILE)
+    file = hidden(FILE)
     timer = gr.Timer(EVERY_SECONDS, active=False)
     return Opened(
         column, back, heading, run, stop, line, figure, downloads, facts, file, timer,
         gr.State(Seen()),
     )  # fmt: skip
-
-
-def wire_downloads(shown: Opened, mine: gr.BrowserState, name: gr.State) -> None:
-    """A button writes its file, then the page presses the hidden one that holds it."""
-    for which, button in shown.downloads.items():
-
-        def write(mine: Any, name: str, which: str = which) -> str:  # noqa: ANN401
-            data, file_name = studies.download(mine, name, which)
-            return save_bytes_to_cache(data, file_name, get_upload_folder())
-
-        button.click(handler(write), [mine, name], shown.file, **PRIVATE).success(
-            None, None, None, js=press_download(FILE)
-        )

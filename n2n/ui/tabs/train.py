@@ -17,6 +17,7 @@ from n2n.ui.handlers.train_view import ENDED, RUNNING, Seen, Update
 from n2n.ui.handlers.visible_run import BY_HAND, Order
 from n2n.ui.limits import is_zero_gpu, limits
 from n2n.ui.tabs import denoise as denoise_tab
+from n2n.ui.tabs import downloads
 from n2n.ui.tabs import train_controls as controls
 from n2n.ui.tabs import train_result as result
 
@@ -83,7 +84,7 @@ def wire(tab: TrainTab, app: gr.Blocks, beside: Neighbours) -> None:
     _wire_run(tab, app, beside)
     _wire_speed(tab, beside)
     _wire_use(tab, beside)
-    result.wire_downloads(tab.right, beside.mine)
+    downloads.wire(tab.right.downloads, tab.right.file, train.download, [beside.mine])
 
 
 def _wire_photos(tab: TrainTab, beside: Neighbours) -> None:

@@ -4,16 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 
-from n2n.ui.events import PRIVATE, handler
-from n2n.ui.handlers import train, train_words
+from n2n.ui.handlers import train_words
 from n2n.ui.handlers.curves import Curves
 from n2n.ui.handlers.train_view import RUNNING, WAITING, Picture, Seen, Update
 from n2n.ui.handlers.visible_run import BY_HAND, FULL, SPEEDS
 from n2n.ui.limits import is_zero_gpu
-from n2n.ui.theme import press_download
+from n2n.ui.tabs.downloads import hidden
 
 EVERY_SECONDS = 0.4  # a look at the run
 FILE = "train-file"
@@ -96,26 +93,13 @@ def layout() -> Result:
         with gr.Row(elem_id="watched"):
             pictures = tuple(_image(name) for name in ("Noisy", "Now", "Clean"))
         psnr, loss = _chart("PSNR", "PSNR of held-out photos (dB)"), _chart("Loss", "loss")
-    file = gr.DownloadButton("File", visible="hidden", elem_id=FILE)
+    file = hidden(FILE)
     gr.Markdown(train_words.rule(), elem_classes="line")
     timer = gr.Timer(EVERY_SECONDS, active=False)
     return Result(
         start, stop, step, speed, line, shown, pictures, psnr, loss, after, use, go_on, downloads,
         file, timer, gr.State(Seen()),
     )  # fmt: skip
-
-
-def wire_downloads(shown: Result, mine: gr.BrowserState) -> None:
-    """A button writes its file, then the page presses the hidden one that holds it."""
-    for name, button in shown.downloads.items():
-
-        def write(mine: Any, name: str = name) -> str:  # noqa: ANN401  what a browser stored
-            data, file_name = train.download(mine, name)
-            return save_bytes_to_cache(data, file_name, get_upload_folder())
-
-        button.click(handler(write), mine, shown.file, **PRIVATE).success(
-            None, None, None, js=press_download(FILE)
-        )
 
 
 def _chart(title: str, what: str) -> gr.LinePlot:

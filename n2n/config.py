@@ -53,6 +53,11 @@ class TrainConfig:
                 "the learning rate must be positive, decay and average in [0, 1); got "
                 f"{self.rate}, {self.decay}, {self.average}"
             )
+        if not (0 <= self.exposure <= 1 and 0 <= self.grey <= 1):
+            raise ValueError(
+                "exposure and grey are shares of the images, 0 to 1; got "
+                f"{self.exposure}, {self.grey}"
+            )
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"a run takes at least one step, got {self.steps}")
         if self.seconds is not None and not self.seconds > 0:

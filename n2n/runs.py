@@ -37,6 +37,7 @@ from n2n.training import (
     train,
     usable,
     validated,
+    within_memory,
 )
 from n2n.validation import Validator
 
@@ -182,7 +183,7 @@ class Run:
             start=self.start,
             autocast=self.autocast(),
         )
-        steps = averaged(distributed.watched(steps), self.average, self.model)
+        steps = averaged(within_memory(distributed.watched(steps)), self.average, self.model)
         return self._counted(steps)
 
     @cached_property

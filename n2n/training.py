@@ -57,6 +57,10 @@ class Diverged(RuntimeError):
     """The loss or the weights are no longer usable numbers."""
 
 
+class OutOfMemory(RuntimeError):
+    """A step needs more memory than the device has."""
+
+
 def train(
     model: nn.Module,
     batches: Iterable[tuple[Tensor, Tensor]],
@@ -96,6 +100,19 @@ def train(
         except _InterruptedError:
             return
         yield Step(index, torch.as_tensor(value).detach(), rate, progress)
+
+
+def within_memory(steps: Iterable[Step]) -> Iterator[Step]:
+    """Say what to do when a step finds no memory; PyTorch tells it otherwise on each device."""
+    try:
+        yield from steps
+    except (RuntimeError, MemoryError) as error:
+        is_memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if not is_memory and "allocate memory" not in str(error):
+            raise
+        raise OutOfMemory(
+            "a step needs more memory than there is; take a smaller batch or crop"
+        ) from error
 
 
 def averaged(steps: Iterable[Step], average: AveragedModel, model: nn.Module) -> Iterator[Step]:

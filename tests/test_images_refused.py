@@ -55,6 +55,7 @@ REFUSED = {
     "empty.png": (b"", "empty"),
     "zeros.png": (bytes(500), "no PNG"),
     "line\nbreak.png": (bytes(500), "no PNG"),
+    "header.png": (saved(RGB8, "PNG")[:29] + bytes(4) + saved(RGB8, "PNG")[33:], "damaged"),
     "short.png": (saved(RGB8, "PNG")[:20], "damaged"),
 }
 
@@ -69,6 +70,7 @@ def test_what_cannot_be_read_gets_one_line(name: str, tmp_path: Path) -> None:
     assert message.startswith(name.replace("\n", " "))
     assert "PNG" in message
     assert "\n" not in message
+    assert "b'" not in message, "Python's bytes"
     assert str(tmp_path) not in message
 
 

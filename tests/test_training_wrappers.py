@@ -12,6 +12,7 @@ from torch import nn
 from n2n.training import (
     Diverged,
     Health,
+    OutOfMemory,
     Step,
     Validation,
     averaged,
@@ -21,6 +22,7 @@ from n2n.training import (
     recovered,
     taught,
     validated,
+    within_memory,
 )
 from tests.tiny import one_thread, random_picture  # noqa: F401  a fixture
 from tests.toy_runs import Clock, line, told_clock  # noqa: F401  a fixture
@@ -269,3 +271,38 @@ def test_a_stop_during_the_decay_keeps_the_frozen_state() -> None:
         if step.index == 8:
             steps.close()
     assert saved == [7]
+
+
+def failing(error: Exception) -> Iterator[Step]:
+    yield from ready_made(2)
+    raise error
+
+
+# As the CPU's allocator words it, which has no class of its own.
+CPU = "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory."), MemoryError(), RuntimeError(CPU)]
+)
+def test_a_step_without_memory_says_what_to_do(error: Exception) -> None:
+    steps = within_memory(failing(error))
+    assert [step.index for step in itertools.islice(steps, 2)] == [0, 1]
+    with pytest.raises(OutOfMemory, match="smaller batch or crop"):
+        next(steps)
+
+
+def test_other_failures_of_a_step_keep_their_words() -> None:
+    with pytest.raises(RuntimeError, match="sizes differ"):
+        list(within_memory(failing(RuntimeError("sizes differ"))))
+
+
+def test_the_allocator_of_the_cpu_speaks_of_memory() -> None:
+    """The words that `within_memory` looks for are PyTorch's."""
+
+    def greedy() -> Iterator[Step]:
+        torch.empty(1 << 55)
+        yield from ready_made(1)
+
+    with pytest.raises(OutOfMemory):
+        list(within_memory(greedy()))

@@ -112,9 +112,8 @@ def _detail(error: BaseException) -> str:
     """What the decoder said, where it speaks of the file and not of itself or the machine."""
     speaks = isinstance(error, OSError | SyntaxError | ValueError | NotImplementedError)
     text = one_line(str(error), 80)
-    about_itself = (
-        getattr(error, "filename", None) or "object at" in text or "by this driver" in text
-    )
+    own_words = ("object at", "by this driver", "b'", 'b"')  # the last two: Python's bytes
+    about_itself = getattr(error, "filename", None) or any(word in text for word in own_words)
     return f" ({text})" if speaks and text and not about_itself else ""
 
 

@@ -58,4 +58,4 @@ def test_a_tiny_picture_is_shown_larger_and_says_so() -> None:
     noisy = sample("chelsea")[:64, :100]
     shown = views.show(Scene(pictures.Picture(noisy), "icon", noisy), Look(), None)
     np.testing.assert_array_equal(shown.pictures[0][::4, ::4], noisy)
-    assert "shown at 400 %" in shown.note
+    assert "64 px, shown enlarged" in shown.note

@@ -247,6 +247,5 @@ def _size_note(scene: Scene) -> str:
     size, longest = f"{width} × {height} px", max(height, width)
     percent = 100 * LONGEST_PX / longest
     if percent >= 100:
-        times = LEAST_PX // longest
-        return f"{size}, shown at {100 * times} %." if times > 1 else f"{size}, shown whole."
+        return f"{size}, shown {'enlarged' if LEAST_PX // longest > 1 else 'whole'}."
     return f"{size}, shown at {percent:.0f} %, where noise looks weaker; Detail has exact pixels."

@@ -229,8 +229,7 @@ class Run:
     def _teacher(self) -> nn.Module | None:
         if self.config.teacher is None:
             return None
-        teacher, _ = load_weights(shipped.weights_path(self.config.teacher))
-        return teacher.to(self.placement.device)
+        return load_weights(shipped.weights_path(self.config.teacher))[0].to(self.placement.device)
 
     def _set_budget(self, elapsed: float) -> None:
         self.budget = Budget(self.config.steps, self.config.seconds, elapsed)

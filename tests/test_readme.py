@@ -42,6 +42,7 @@ def test_command_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         "--seconds 600": "--steps 2 --batch 2 --crop-px 32",
         "study batchnorm": "study modes",
         "bench --quick": "bench --quick --only training",
+        "bench --curves": "bench --quick --curves",
     }
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     commands = [line for line in lines if line.startswith("python -m n2n ")]

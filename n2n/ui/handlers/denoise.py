@@ -64,6 +64,9 @@ class Update:
     drawing: samples.State | None = None
 
 
+STOPPED = Update(status="Stopped.", busy=False, button=START)
+
+
 def new_visitor() -> str:
     """An id that nobody can guess."""
     return secrets.token_urlsafe(16)

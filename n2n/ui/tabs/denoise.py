@@ -7,12 +7,13 @@ from typing import Any
 
 import gradio as gr
 
-from n2n.ui.events import LATEST, NETWORK, PRIVATE, handler
+from n2n.ui.events import LATEST, NETWORK, PRIVATE, TICK, handler
 from n2n.ui.handlers import denoise, models
-from n2n.ui.handlers.denoise import ADD, PRESETS, START, Settings, Update
+from n2n.ui.handlers.denoise import ADD, PRESETS, STOPPED, Settings, Update
 from n2n.ui.handlers.photos import albums
 from n2n.ui.handlers.pictures import shrunk
 from n2n.ui.handlers.runs import own_runs
+from n2n.ui.handlers.stopping import DENOISING, stop, until_stopped
 from n2n.ui.handlers.store import store
 from n2n.ui.handlers.views import MAP_PX, VIEWS, Look, map_shape
 from n2n.ui.tabs import denoise_controls as controls
@@ -101,13 +102,10 @@ def wire(tab: DenoiseTab, app: gr.Blocks, mine: gr.BrowserState) -> None:
     """
     everything = [tab.visitor, *tab.settings, *tab.look]
 
-    runs = []
-
     def and_denoise(event: Any) -> Any:  # noqa: ANN401  Gradio's Dependency
         """Denoise after a change, where that is quick; the newest change wins."""
         quick = handler(_run(tab, denoise.denoise_if_quick))
-        runs.append(event.success(quick, tab.inputs, tab.outputs, **LATEST | NETWORK))
-        return runs[-1]
+        return event.success(quick, tab.inputs, tab.outputs, **LATEST | NETWORK)
 
     opened = app.load(denoise.new_visitor, None, tab.visitor, **PRIVATE).then(
         handler(_opening(tab)), everything, tab.outputs, **PRIVATE
@@ -115,7 +113,7 @@ def wire(tab: DenoiseTab, app: gr.Blocks, mine: gr.BrowserState) -> None:
     _measured(tab, and_denoise(opened), mine)
     _wire_picture(tab, everything, and_denoise)
     _wire_noise(tab, everything, and_denoise)
-    _wire_run(tab, and_denoise, runs, mine)
+    _wire_run(tab, and_denoise, mine)
     _wire_look(tab)
     result.wire_downloads(tab.result, tab.visitor)
     result.wire_compare(tab.result, tab.visitor, tab.look)
@@ -194,9 +192,7 @@ def _measured(tab: DenoiseTab, event: Any, mine: gr.BrowserState) -> None:  # no
     event.then(lambda mine: gr.Radio(models.menu(own_runs(mine))), mine, tab.run.model, **PRIVATE)
 
 
-def _wire_run(
-    tab: DenoiseTab, and_denoise: AndDenoise, runs: list[Any], mine: gr.BrowserState
-) -> None:
+def _wire_run(tab: DenoiseTab, and_denoise: AndDenoise, mine: gr.BrowserState) -> None:
     run = tab.run
     started = run.start.click(
         handler(_run(tab, denoise.denoise)),
@@ -206,13 +202,7 @@ def _wire_run(
     )
     _measured(tab, started, mine)
     and_denoise(run.model.input(lambda: None, None, None, **PRIVATE))
-    run.stop.click(
-        lambda: tab.updates(Update(status="Stopped.", busy=False, button=START)),
-        None,
-        tab.outputs,
-        cancels=[started, *runs],
-        **PRIVATE,
-    )
+    run.stop.click(lambda visitor: stop((visitor, DENOISING)), tab.visitor, None, **TICK)
 
 
 def _wire_look(tab: DenoiseTab) -> None:
@@ -251,7 +241,9 @@ def _wire_look(tab: DenoiseTab) -> None:
 
 def _run(tab: DenoiseTab, run: Callable[..., Iterator[Update]]) -> Callable[..., Any]:
     def stream(visitor: str, model: str | None, *look: Any) -> Iterator[list[Any]]:  # noqa: ANN401
-        yield from map(tab.updates, run(visitor, model, Look(*look)))
+        updates = run(visitor, model, Look(*look))
+        updates = until_stopped((visitor, DENOISING), updates, lambda: STOPPED)
+        yield from map(tab.updates, updates)
 
     return stream
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from n2n.ui.events import NETWORK, PRIVATE, handler
+from n2n.ui.events import NETWORK, PRIVATE, TICK, handler
 from n2n.ui.handlers import compare, denoise
+from n2n.ui.handlers.stopping import COMPARING, stop, until_stopped
 from n2n.ui.handlers.views import (
     DETAIL_PX,
     DETAIL_SCALE,
@@ -126,18 +127,16 @@ def wire_compare(shown: Result, visitor: gr.State, look: list[Any]) -> None:
     """Fill the table, method by method; Stop ends it."""
 
     def run(visitor: str, *look: Any) -> Iterator[list[Any]]:  # noqa: ANN401
-        for table, status in compare.compare(visitor, Look(*look)):
-            yield [table, status, gr.Button(visible=bool(status))]
+        rows = compare.compare(visitor, Look(*look))
+        for row in until_stopped((visitor, COMPARING), rows, lambda: None):
+            if row is None:  # the table stays as it is
+                yield [gr.skip(), "Stopped.", gr.Button(visible=False)]
+            else:
+                yield [*row, gr.Button(visible=bool(row[1]))]
 
     outputs = [shown.table, shown.comparing, shown.stop_comparing]
-    started = shown.compare.click(handler(run), [visitor, *look], outputs, **PRIVATE | NETWORK)
-    shown.stop_comparing.click(
-        lambda: ("Stopped.", gr.Button(visible=False)),
-        None,
-        outputs[1:],
-        cancels=[started],
-        **PRIVATE,
-    )
+    shown.compare.click(handler(run), [visitor, *look], outputs, **PRIVATE | NETWORK)
+    shown.stop_comparing.click(lambda visitor: stop((visitor, COMPARING)), visitor, None, **TICK)
 
 
 def _detail() -> tuple[tuple[gr.Image, ...], gr.Slider, gr.Slider]:

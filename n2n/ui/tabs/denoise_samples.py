@@ -6,10 +6,11 @@ from typing import Any
 
 import gradio as gr
 
-from n2n.ui.events import NETWORK, PRIVATE, handler
+from n2n.ui.events import NETWORK, PRIVATE, TICK, handler
 from n2n.ui.handlers import samples
 from n2n.ui.handlers.denoise import Update
 from n2n.ui.handlers.samples import State
+from n2n.ui.handlers.stopping import DRAWING, stop, until_stopped
 from n2n.ui.handlers.store import store
 from n2n.ui.handlers.views import NEWEST, Look
 
@@ -60,14 +61,17 @@ def wire(
     """Draw, and stop; `inputs` are the visitor, the model and the fields of `Look`."""
 
     def draw(visitor: str, model: str | None, *look: Any) -> Iterator[list[Any]]:  # noqa: ANN401
-        for view, state in samples.draw(visitor, model, Look(*look)):
+        there = Look(*look)
+        drawn = samples.draw(visitor, model, there)
+
+        def offer() -> tuple[None, samples.State]:
+            return None, samples.state(store().get(visitor), model, there)
+
+        for view, state in until_stopped((visitor, DRAWING), drawn, offer):
             yield updates(Update(shown=view, drawing=state))
 
-    def offer(visitor: str, model: str | None, *look: Any) -> list[Any]:  # noqa: ANN401
-        return shown.updates(samples.state(store().get(visitor), model, Look(*look)))
-
-    started = shown.draw.click(handler(draw), inputs, outputs, **PRIVATE | NETWORK)
-    shown.stop.click(handler(offer), inputs, shown.controls, cancels=[started], **PRIVATE)
+    shown.draw.click(handler(draw), inputs, outputs, **PRIVATE | NETWORK)
+    shown.stop.click(lambda visitor: stop((visitor, DRAWING)), inputs[0], None, **TICK)
 
 
 def _picture(name: str) -> gr.Image:

@@ -65,6 +65,9 @@ def _add_details(parser: argparse.ArgumentParser) -> None:
         "--model-kwargs", type=json.loads, help="JSON: arguments of the network (default: {})"
     )
     parser.add_argument(
+        "--average", type=float, help="of the weights, what each step keeps (default: 0.9995)"
+    )
+    parser.add_argument(
         "--unit-gradient",
         action=argparse.BooleanOptionalAction,
         help="gradients at norm 1, with adam, adamw and muon (default: yes)",

@@ -12,6 +12,7 @@ import torch
 from n2n import checkpoints, images, saved
 from n2n.__main__ import main
 from n2n.checkpoints import load_weights
+from n2n.data import NoisyPairs
 from n2n.history import History
 from n2n.live import LiveRun
 from tests.tiny import one_thread  # noqa: F401  a fixture
@@ -175,6 +176,32 @@ def test_a_lost_run_fails_in_a_line_and_keeps_the_checkpoint(
     assert f"the last checkpoint is {tmp_path / 'mine.checkpoint'}" in last
     assert (tmp_path / "mine.checkpoint").read_bytes() == before
     assert (tmp_path / "mine.safetensors").read_bytes() == weights
+
+
+def test_a_run_without_memory_fails_in_a_line_and_keeps_what_it_has(
+    tmp_path: Path,
+    small: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(*small, "--steps", 3) == 0
+    draw = NoisyPairs.at
+
+    def until_memory_ends(pairs: NoisyPairs, step: int) -> Any:  # noqa: ANN401
+        if step == 2:
+            raise MemoryError
+        return draw(pairs, step)
+
+    before = (tmp_path / "mine.checkpoint").read_bytes()
+    monkeypatch.setattr(NoisyPairs, "at", until_memory_ends)
+    assert run(*small, "--steps", 3, "--seed", 1) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "take a smaller batch or crop" in last
+    assert f"the last checkpoint is {tmp_path / 'mine.checkpoint'}" in last
+    assert (tmp_path / "mine.checkpoint").read_bytes() == before
+    steps = [row.step for row in History.read_csv(tmp_path / "mine.csv").rows]
+    assert steps[0] == 0
+    assert steps[-1] < 2, "the history is that of the earlier run"
 
 
 def test_a_full_disk_is_said_once(

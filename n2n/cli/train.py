@@ -24,9 +24,10 @@ from n2n.models import kmacs_per_pixel, parameter_count
 from n2n.processes import PeerLost
 from n2n.runs import CHECKPOINT_SECONDS
 from n2n.saved import Saved
-from n2n.training import Diverged
+from n2n.training import Diverged, OutOfMemory
 
 EVERY_SECONDS = 1.0  # a row of the history
+FATAL = (Diverged, OutOfMemory, PeerLost)  # end a run; what was kept of it stays
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
                     return _lead(live, arguments, source, stop)
                 live.run.follow(_checkpoint(arguments))
                 return DONE
-    except (Diverged, PeerLost) as error:
+    except FATAL as error:
         checkpoint = _checkpoint(arguments)
         kept = f"; the last checkpoint is {checkpoint}" if checkpoint.is_file() else ""
         say(f"n2n train: {error}{kept}")
@@ -102,7 +103,7 @@ def _lead(live: LiveRun, arguments: argparse.Namespace, source: str, stop: StopF
     out: Path = arguments.out
     try:
         stopped = _train(live, stop)
-    except (Diverged, PeerLost):
+    except FATAL:
         _write_history(live, out)
         raise
     live.save_weights(out)  # first: the rest can do without

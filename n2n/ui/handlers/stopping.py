@@ -24,12 +24,10 @@ def until_stopped(key: Key, stream: Iterator[T], last: Callable[[], T]) -> Itera
     try:
         for word in stream:
             if stopped.is_set():
-                break
+                _close(stream)  # the work ends now, not when the page has shown the last word
+                yield last()
+                return
             yield word
-        else:
-            return
-        _close(stream)  # the work ends now, not when the page has shown the last word
-        yield last()
     finally:
         _close(stream)
         with _lock:

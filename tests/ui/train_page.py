@@ -75,7 +75,13 @@ class TrainTab:
             self.page.wait_for_timeout(100)
 
     def run(self) -> str:
+        """Start, and wait for the end of that run: the line of the one before stands till then."""
+        before = self.line.all_inner_texts()
         self.start.click()
+        end = time.monotonic() + DONE_MS / 1000
+        while self.line.all_inner_texts() == before:
+            assert time.monotonic() < end, f"the line stays {before}"
+            self.page.wait_for_timeout(20)
         return self.wait_for(ENDED)
 
     def download(self, button: str, folder: Path) -> Path:

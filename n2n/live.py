@@ -18,7 +18,7 @@ from n2n.validation import held_out as watched_under_noise
 
 # Between two full events the caller has the turn so often, to show that time passes or to stop.
 TURN_SECONDS = 0.1
-LANDING_SECONDS = 1.0  # with a last look, files and a page to draw, a stop acts within 2 s
+LANDING_SECONDS = 0.8  # with a last look, files and a page to draw, a stop acts within 2 s
 TRAINING, LANDING = "training", "landing"
 SPEED_ROWS = 8  # the speed shown is that over the last rows
 

@@ -151,12 +151,12 @@ def test_closing_acts_within_a_step(tmp_path: Path) -> None:
 
 
 def test_a_stopped_run_lands_and_is_looked_at_once_more(tmp_path: Path, clock: Clock) -> None:
-    live = slowed(live_run(ENDLESS, checkpoint=tmp_path / "live.checkpoint"), clock, 0.25)
+    live = slowed(live_run(ENDLESS, checkpoint=tmp_path / "live.checkpoint"), clock, 0.19)
     events_until(live, 3)
     kept = (tmp_path / "live.checkpoint").read_bytes()
     live.pace = 60.0  # slow motion is over
     begun, landed = clock.now, list(live.finish())
-    assert clock.now - begun <= 1.0
+    assert clock.now - begun <= 0.8
     assert len(landed) == 4 + 1
     assert {event.phase for event in landed} == {"landing"}
     rates = [event.row.rate for event in landed]

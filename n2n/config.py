@@ -39,6 +39,7 @@ class TrainConfig:
     exposure: float = 0.05  # share of images that are drawn, flat or smooth, also white and black
     grey: float = 0.1  # share of images in grey, with one noise for all channels
     file_step: bool = True  # half of the inputs clipped and rounded, as files are
+    plain_steps: int = 0  # the first so many know none of these three: they can be learnt late
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -64,11 +65,22 @@ class TrainConfig:
             raise ValueError(f"a run takes more than 0 seconds, got {self.seconds}")
         if self.warmup_steps < 0:
             raise ValueError(f"a warm-up takes 0 steps or more, got {self.warmup_steps}")
+        if self.plain_steps < 0:
+            raise ValueError(f"plain steps are 0 or more, got {self.plain_steps}")
         if (self.targets == "teacher") != (self.teacher is not None):
             raise ValueError(
                 'a teacher and targets="teacher" go together; got '
                 f"teacher {self.teacher!r} and targets {self.targets!r}"
             )
+
+    @property
+    def saved_part(self) -> float:
+        """The part of the run, 0 to 1, that checkpoints are written of.
+
+        From the last one the run may go on longer than first planned, so it is from before the rate
+        has fallen; or, where it falls for most of the run, from before the last three tenths.
+        """
+        return 1 - min(self.decay, 0.3)
 
 
 def _known(value: str, names: Iterable[str], what: str) -> None:

@@ -78,17 +78,17 @@ class Followed:
                 self.validate()
 
 
-def follow(steps: Iterable[Step], save: Callable[[], None], decay: float) -> None:
+def follow(steps: Iterable[Step], save: Callable[[], None], part: float) -> None:
     """Take the steps that rank 0 takes; where it is lost, keep the state, which is the same.
 
-    Not during the decay, as `checkpointed` has it.
+    But not after the first `part` of the run, as `checkpointed` has it.
     """
     progress = 1.0
     try:
         for step in steps:
             progress = step.progress
     except PeerLost:
-        if progress < 1 - decay:
+        if progress < part:
             save()
         raise
 

@@ -79,13 +79,13 @@ class Run:
         self.noise = parse(config.noise)
         self.pairs = self._pairs(Photos(photos, self.placement.device))
         self.teacher = self._teacher()
-        whole = torch.empty(config.batch, 1, config.crop_px, config.crop_px)
-        self.batch_pixels = self.validation_noise.reference(whole).numel()
+        whole = (config.batch, 1, config.crop_px, config.crop_px)
+        self.batch_pixels = self.validation_noise.reference(torch.empty(whole)).numel()
         self.validator = Validator(
             held_out, self.validation_noise, self.placement.device, file_step=config.file_step
         )
         self.start, self.pixels = 0, 0
-        self.rate, self.step_seconds = 0.0, 0.0  # of the last step
+        self.rate = self.step_seconds = 0.0  # of the last step
         self.trouble: str | None = None  # what went wrong without ending the run, in one line
         self.health = Health()
         self._set_budget(0.0)
@@ -148,15 +148,14 @@ class Run:
         steps = recovered(steps, self.average, self.model, self.health)
         if checkpoint is not None:
             save = partial(self._save_or_tell, checkpoint)
-            steps = checkpointed(steps, save, checkpoint_seconds, config.decay)
+            steps = checkpointed(steps, save, checkpoint_seconds, config.saved_part)
         return steps
 
     def landing(self, seconds: float = LANDING_SECONDS) -> Iterator[Step]:
         """After a stop: a few more steps in which the rate falls from where it is to zero.
 
         They end within `seconds` of wall clock; there are none where one takes longer than that.
-        The checkpoint stays as it is, at the constant rate. A run that has not begun or has reached
-        its planned end needs none.
+        The checkpoint stays as it is. A run not begun, or at its planned end, needs none.
         """
         if not self.rate or self.budget.progress(self.start) >= 1.0:
             return
@@ -167,7 +166,7 @@ class Run:
     def follow(self, checkpoint: Path) -> None:
         """In a process that does not lead: do what rank 0 says, until it ends the run."""
         steps = self._trained(distributed.Followed(self.validate))
-        distributed.follow(steps, partial(self.save, checkpoint), self.config.decay)
+        distributed.follow(steps, partial(self.save, checkpoint), self.config.saved_part)
 
     def _trained(self, plan: Rates) -> Iterator[Step]:
         """Steps from where the run stands, averaged and counted."""
@@ -224,6 +223,7 @@ class Run:
             file_step=config.file_step,
             exposure=config.exposure,
             grey=config.grey,
+            plain_steps=config.plain_steps,
         )
 
     def _teacher(self) -> nn.Module | None:

@@ -251,23 +251,23 @@ def validated(
 
 
 def checkpointed(
-    steps: Iterable[Step], save: Callable[[int], None], every_seconds: float, decay: float
+    steps: Iterable[Step], save: Callable[[int], None], every_seconds: float, part: float = 1.0
 ) -> Iterator[Step]:
     """Call `save(next step)` every so many seconds and when the run ends or is stopped.
 
-    Not during the decay: what resumes is the constant-rate state as the decay began, from which the
-    run may also go on longer than first planned. A run that fails saves nothing more: the last good
-    state stays. One that lost a process is sound itself, and is saved as if it were stopped.
+    But not after the first `part` of the run (see `TrainConfig.saved_part`), at whose end it is
+    called once more. A run that fails saves nothing more: the last good state stays. One that lost
+    a process is sound itself, and is saved as if it were stopped.
     """
-    due, following, decaying = time.monotonic() + every_seconds, None, False
+    due, following, ending = time.monotonic() + every_seconds, None, False
     try:
         for step in steps:
-            begins = not decaying and step.progress >= 1 - decay
-            if begins or (not decaying and time.monotonic() >= due):
+            ends = not ending and step.progress >= part
+            if ends or (not ending and time.monotonic() >= due):
                 save(step.index + 1)
                 due = time.monotonic() + every_seconds
-            decaying = decaying or begins
-            following = None if decaying else step.index + 1
+            ending = ending or ends
+            following = None if ending else step.index + 1
             yield step
     except (GeneratorExit, PeerLost):
         if following is not None:

@@ -238,6 +238,15 @@ def test_grey_images_have_one_noise_for_all_channels() -> None:
         assert torch.equal(view, same[~grey[0]])
 
 
+def test_plain_steps_know_photos_under_noise_alone() -> None:
+    late = {"exposure": 0.5, "grey": 0.5, "file_step": True}
+    one = pairs(plain_steps=2, **late)
+    for step, same in [(0, pairs()), (1, pairs()), (2, pairs(**late)), (3, pairs(**late))]:
+        for a, b in zip(one.at(step), same.at(step), strict=True):
+            assert torch.equal(a, b)
+    assert not torch.equal(one.at(2)[0], pairs().at(2)[0])
+
+
 def test_frozen_batches_repeat() -> None:
     one = pairs(frozen=3)
     for step, twin in [(0, 3), (2, 8)]:

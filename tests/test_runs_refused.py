@@ -149,6 +149,7 @@ WRONG = {
     "average nan": ({"average": math.nan}, "decay and average in [0, 1)"),
     "exposure": ({"exposure": 1.5}, "exposure and grey are shares"),
     "grey": ({"grey": math.nan}, "exposure and grey are shares"),
+    "plain steps": ({"plain_steps": -1}, "plain steps are 0 or more, got -1"),
     "targets": ({"targets": "dirty"}, "unknown targets 'dirty'; choose one of noisy, clean"),
     "warm-up": ({"warmup_steps": -1}, "a warm-up takes 0 steps or more"),
     "no steps": ({"steps": 0}, "at least one step"),

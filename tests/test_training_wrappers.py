@@ -218,7 +218,7 @@ def test_a_long_run_is_validated_more_rarely(clock: Clock) -> None:
 
 def test_checkpoints_by_time_and_at_the_end(clock: Clock) -> None:
     saved: list[int] = []
-    for _ in checkpointed(ready_made(8), saved.append, every_seconds=10, decay=0):
+    for _ in checkpointed(ready_made(8), saved.append, every_seconds=10):
         clock.now += 4
     assert saved == [4, 7, 8]
 
@@ -226,7 +226,7 @@ def test_checkpoints_by_time_and_at_the_end(clock: Clock) -> None:
 @pytest.mark.usefixtures("clock")
 def test_a_stopped_run_is_saved() -> None:
     saved: list[int] = []
-    steps = checkpointed(ready_made(8), saved.append, every_seconds=10, decay=0)
+    steps = checkpointed(ready_made(8), saved.append, every_seconds=10)
     for step in steps:
         if step.index == 2:
             steps.close()
@@ -241,32 +241,32 @@ def test_a_failed_run_is_not_saved() -> None:
 
     saved: list[int] = []
     with pytest.raises(Diverged):
-        list(checkpointed(failing(), saved.append, every_seconds=10, decay=0))
+        list(checkpointed(failing(), saved.append, every_seconds=10))
     assert saved == []
 
 
 @pytest.mark.usefixtures("clock")
 def test_a_run_stopped_before_its_first_step_saves_nothing() -> None:
     saved: list[int] = []
-    steps = checkpointed(ready_made(3), saved.append, every_seconds=10, decay=0)
+    steps = checkpointed(ready_made(3), saved.append, every_seconds=10)
     steps.close()
-    list(checkpointed(ready_made(0), saved.append, every_seconds=10, decay=0))
+    list(checkpointed(ready_made(0), saved.append, every_seconds=10))
     assert saved == []
 
 
-def test_the_checkpoint_freezes_as_the_decay_begins(clock: Clock) -> None:
-    """Of ten steps the last four decay: what is kept is the state at the first of them."""
+def test_the_checkpoint_freezes_where_its_part_ends(clock: Clock) -> None:
+    """Of ten steps the last four are not saved: what is kept is the state at the first of them."""
     saved: list[int] = []
-    for _ in checkpointed(ready_made(10), saved.append, every_seconds=10, decay=0.4):
+    for _ in checkpointed(ready_made(10), saved.append, every_seconds=10, part=0.6):
         clock.now += 100
     assert saved[-1] == 7
     assert saved == sorted(set(saved))
 
 
 @pytest.mark.usefixtures("clock")
-def test_a_stop_during_the_decay_keeps_the_frozen_state() -> None:
+def test_a_stop_after_that_keeps_the_frozen_state() -> None:
     saved: list[int] = []
-    steps = checkpointed(ready_made(10), saved.append, every_seconds=10, decay=0.4)
+    steps = checkpointed(ready_made(10), saved.append, every_seconds=10, part=0.6)
     for step in steps:
         if step.index == 8:
             steps.close()

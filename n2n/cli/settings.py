@@ -85,6 +85,11 @@ def _add_details(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--grey", type=float, help="share in grey, one noise for all channels (default: 0.1)"
     )
+    parser.add_argument(
+        "--plain-steps",
+        type=int,
+        help="first steps that know none of these three, which can be learnt late (default: 0)",
+    )
 
 
 def config(arguments: argparse.Namespace, saved: Saved | None) -> TrainConfig:

@@ -38,6 +38,7 @@ class NoisyPairs:
             clipped noise and to change what is clean and smooth.
         grey: share of images in grey, with one noise for all channels, as a grey picture's is.
             A network that knows only three independent ones leaves it alone.
+        plain_steps: the first so many batches know none of the last three.
     """
 
     photos: Photos
@@ -50,6 +51,7 @@ class NoisyPairs:
     file_step: bool = True
     exposure: float = 0.0
     grey: float = 0.0
+    plain_steps: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what no batch could be made of."""
@@ -62,10 +64,11 @@ class NoisyPairs:
         """The batch of one step."""
         if self.frozen is not None:
             step %= self.frozen
+        plain = step < self.plain_steps
         clean = self.photos.crops(self.batch, self.crop_px, self._rng(step, "crop"))
-        if self.exposure > 0:
+        if self.exposure > 0 and not plain:
             clean = self._with_drawn(clean, step)
-        is_grey = self._choice(step, "grey", self.grey)
+        is_grey = self._choice(step, "grey", 0.0 if plain else self.grey)
         clean = torch.where(is_grey, clean.mean(1, keepdim=True), clean)
         noise = self.noise
         if isinstance(noise, LevelRange):
@@ -77,7 +80,7 @@ class NoisyPairs:
         noisy = self.targets == "noisy"
         target = noise(clean, self._rng(step, "target")) if noisy else noise.reference(clean)
         target = _one_channel(target, is_grey)
-        if self.file_step:
+        if self.file_step and not plain:
             source = self._file_step_half(source, step)
         return source, target
 

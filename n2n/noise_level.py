@@ -103,12 +103,13 @@ def _doubt(sigma: float, wavelet: float, coarse: float) -> str | None:
 
     With white noise of σ 5 to 50 on photos the coarse one is at most 3 % or 1.8 above σ, and the
     wavelet's at most 5 % below, or 9 % or 5.3 above where texture is fine. Noise blurred over 3 × 3
-    pixels makes the coarse one 2.6 times σ; impulses and JPEG make the wavelet's twice σ or more.
+    pixels makes the coarse one 2.6 times σ; impulses and JPEG make the wavelet's 1.5 times σ or
+    more.
     """
     if math.isnan(wavelet):
         return "the picture is too small to tell its noise"
     if coarse > 1.2 * sigma + 1.8:
         return "the noise is blurred or blotchy rather than white"
-    if wavelet > 1.2 * sigma + 5 or wavelet < 0.75 * sigma - 1:
+    if wavelet > max(1.2 * sigma, sigma + 7) or wavelet < 0.75 * sigma - 1:
         return "the noise is not white, or the picture is all fine texture"
     return None

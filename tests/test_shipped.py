@@ -133,19 +133,20 @@ def test_point_samples_are_restored(name: str, least_db: float, photo: str) -> N
     assert gain_db(noisy.numpy(), denoised.numpy(), reference.numpy()) >= least_db
 
 
+@every_white_model
 @every_photo
-def test_best_knows_grey_pictures(photo: str) -> None:
+def test_grey_pictures_gain(name: str, photo: str) -> None:
     """One noise for all channels, in an 8-bit file of one channel."""
     clean = clean_crop(photo).mean(-1).round().astype(np.uint8)
     noisy = as_file(clean / 255 + white_noise(clean.shape, 25))
-    assert gain_db(noisy, denoiser("best")(noisy), clean) > 7
+    assert gain_db(noisy, denoiser(name)(noisy), clean) > 7
 
 
 @every_white_model
 @pytest.mark.parametrize("grey", [0, 1, 17, 64, 128, 200, 254, 255])
 def test_flat_grey_stays(name: str, grey: int) -> None:
     flat = np.full((96, 96, 3), grey, np.uint8)
-    assert levels_off(denoiser(name)(flat), flat) <= (1 if name == "best" else 2)
+    assert levels_off(denoiser(name)(flat), flat) <= 1
 
 
 @every_white_model
@@ -153,10 +154,9 @@ def test_flat_grey_stays(name: str, grey: int) -> None:
 def test_gradients_stay(name: str, axis: int) -> None:
     levels = np.linspace(0, 255, 192).round().astype(np.uint8)
     ramp = np.repeat(np.stack(np.meshgrid(levels, levels))[axis][..., None], 3, -1)
-    # fast strays in the corner at the white end.
-    assert levels_off(denoiser(name)(ramp), ramp) <= (1 if name == "best" else 3)
     off = np.abs(denoiser(name)(ramp).astype(int) - ramp)
-    assert np.mean(off > 1) < 0.01
+    assert off.max() <= (1 if name == "best" else 2)  # fast strays in the corner at the white end
+    assert np.mean(off > 1) < 0.001
 
 
 @every_model

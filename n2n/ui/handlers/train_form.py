@@ -154,11 +154,12 @@ def rate_for(noise: str, recipe: TrainConfig) -> float:
 def following(noise: str) -> str:
     """The loss whose minimiser over noisy targets is what this noise was added to.
 
-    Of the squared error its logarithm, which does not let strong noise drown the weak.
+    Over a range of levels the logarithm of the squared error: strong noise does not drown the weak.
     """
     model = parse_noise(noise)
-    fits = model.family.loss if isinstance(model, LevelRange) else model.loss
-    return "log-l2" if fits == "l2" else fits
+    if not isinstance(model, LevelRange):
+        return model.loss
+    return "log-l2" if model.family.loss == "l2" else model.family.loss
 
 
 def config_of(form: Form) -> TrainConfig:

@@ -7,6 +7,7 @@ unmarked {"path": "/any/file.png"} on as it came.
 import functools
 import importlib.util
 import inspect
+import io
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -36,6 +37,9 @@ NETWORK_API: dict[str, Any] = {"concurrency_id": "network-api", "concurrency_lim
 # A tick must not stand in the queue, where it would count against those that may wait.
 TICK: dict[str, Any] = {**PRIVATE, "queue": False}
 
+# A tenth more bytes than at the usual level, in a quarter of the time, while a visitor waits.
+QUICK_PNG = {"compress_level": 1}
+
 SPARE_SECONDS = 15  # beside training, of a GPU that is lent by the call
 
 
@@ -47,7 +51,9 @@ def save_whole(
     Equal pictures of two visitors are one file, named by its content: Gradio 6.31 empties it and
     writes it again under the hands of the one who came first.
     """
-    data: bytes = processing_utils.encode_pil_to_bytes(image, format)  # type: ignore[no-untyped-call]
+    encoded = io.BytesIO()
+    image.save(encoded, format, **(QUICK_PNG if format == "png" else {}))
+    data = encoded.getvalue()
     path = Path(cache_dir).resolve() / processing_utils.hash_bytes(data) / f"{name}.{format}"
     try:
         os.utime(path)  # it is there; as fresh as a new one, so that it is kept as long

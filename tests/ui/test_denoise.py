@@ -44,6 +44,16 @@ def test_an_identity_denoiser_gets_the_noisy_pictures_numbers(identity: Spy, nam
     assert scene.noisy.ndim == clean.ndim  # grey stays grey
 
 
+@pytest.mark.usefixtures("identity")
+def test_the_ssim_of_a_noisy_picture_is_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = open_and_denoise()
+    taken = []
+    monkeypatch.setattr(denoise, "quality", lambda *pair: taken.append(pair) or scene.before)
+    list(denoise.denoise(VISITOR, "best", Look()))
+    (pair,) = taken
+    assert pair[0] is store().get(VISITOR).result.estimate
+
+
 def test_the_reference_of_point_sampling_is_smaller_and_shown_as_clean() -> None:
     settings = Settings(ADD, "point-sampling", 5, 0, 0)
     list(denoise.open_sample(VISITOR, "chelsea", settings, Look()))

@@ -261,7 +261,9 @@ def _finished(visitor: str, scene: Scene, look: Look) -> Iterator[Update]:
         yield replace(render(visitor, look, with_ssim=False), status="Measuring SSIM", busy=True)
     assert scene.result is not None
     if scene.reference is not None:
-        before = quality(scene.noisy, scene.reference)
+        before = scene.before
+        if before is None or before.ssim is None:  # once a picture: SSIM is what a click waits for
+            before = quality(scene.noisy, scene.reference)
         after = quality(scene.result.estimate, scene.reference)
         result = replace(scene.result, after=after)
         store().update(visitor, scene, before=before, result=result)

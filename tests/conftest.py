@@ -21,6 +21,7 @@ from n2n import shipped
 
 ROOT = Path(__file__).parents[1]
 NARROW = {"N2N_QUEUE": "2", "N2N_UNATTENDED_MINUTES": "60", "N2N_TRAIN_SECONDS": "1800"}
+LIVE = {"server", "narrow", "browser"}
 START_SECONDS = 60  # what a loaded machine may take; the app itself is ready in a few
 
 
@@ -44,6 +45,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """One of the two processes has the server and the browser, the other what needs neither."""
+    if LIVE & set(getattr(item, "fixturenames", ())):
+        item.add_marker(pytest.mark.xdist_group("live"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -32,26 +32,25 @@ def test_commands_shown_are_those_there_are() -> None:
     assert shown == COMMANDS.keys()
 
 
-def test_command_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+LINES = [line for block in blocks("sh") for line in block.splitlines()]
+SHORT = {
+    "--seconds 600": "--steps 2 --batch 2 --crop-px 32",
+    "study batchnorm": "study modes",
+    "bench --quick": "bench --quick --only training",
+    "bench --curves": "bench --quick --curves",
+}
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if line.startswith("python -m n2n ")])
+def test_command_line_runs(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As printed, but for the size of the photos and the length of the training."""
     for name in ("photo.jpg", "scans/a.png", "CBSD68/b.png", "photos/c.png", "photos/d.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         images.write(tmp_path / name, sample("chelsea")[:48, :48])
     monkeypatch.chdir(tmp_path)
-    short = {
-        "--seconds 600": "--steps 2 --batch 2 --crop-px 32",
-        "study batchnorm": "study modes",
-        "bench --quick": "bench --quick --only training",
-        "bench --curves": "bench --quick --curves",
-    }
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
-    commands = [line for line in lines if line.startswith("python -m n2n ")]
-    assert commands
-    for command in commands:
-        for long, brief in short.items():
-            command = command.replace(long, brief)
-        words = shlex.split(command, comments=True)
-        assert main(words[3:]) == 0, command
+    for long, brief in SHORT.items():
+        line = line.replace(long, brief)
+    assert main(shlex.split(line, comments=True)[3:]) == 0
 
 
 def test_every_noise_is_listed() -> None:

@@ -21,7 +21,7 @@ from n2n.denoiser import load
 # What app.py does, wherever the package lies.
 PROGRAM = "from n2n.ui import build_app, launch_options; build_app().launch(**launch_options())"
 UPLOAD, BUTTON, STRENGTH = "Upload, drop or paste a picture", "denoise", "Strength (%)"
-DETAIL, ACROSS = "Detail", "Across (%)"
+SEED, DETAIL, ACROSS = "Seed", "Detail", "Across (%)"
 START, STOP = "train-start", "train-stop"
 READY_SECONDS, START_SECONDS = 8.0, 120.0
 MOST_MEGABYTES, CLICK_SECONDS, LOOK_SECONDS = 1.5, 0.25, 0.2
@@ -47,8 +47,13 @@ def measure(quick: bool) -> Iterator[Measured]:
 
 
 def _click(visitor: Visitor, what: str, network: float, runs: int) -> Iterator[Measured]:
-    """From the click to the denoised picture, but for the network."""
-    seconds, megabytes = _timed(lambda run: visitor.click(BUTTON, follow=False), runs)
+    """From the click to the denoised picture, but for the network; of a new noise every time."""
+
+    def click(run: int) -> Answer:
+        visitor.change(SEED, run, follow=False)
+        return visitor.click(BUTTON, follow=False)
+
+    seconds, megabytes = _timed(click, runs)
     yield Measured(
         f"click to denoised picture without the network, {what}", seconds - network, "s", runs,
         at_most=CLICK_SECONDS, note=f"{seconds:.3f} s of which the network {network:.3f}",
@@ -108,14 +113,9 @@ def _steps(trainer: Visitor) -> bool:
 
 def _timed(change: Callable[[int], Answer], runs: int) -> tuple[float, float]:
     """Median seconds, and the most megabytes that were sent."""
-    seconds, sent = [], []
     change(0)
-    for run in range(1, runs + 1):
-        start = time.perf_counter()
-        answer = change(run)
-        seconds.append(time.perf_counter() - start)
-        sent.append(answer.sent_bytes)
-    return median(seconds), max(sent) / 1e6
+    answers = [change(run) for run in range(1, runs + 1)]
+    return median(a.seconds for a in answers), max(a.sent_bytes for a in answers) / 1e6
 
 
 @contextmanager

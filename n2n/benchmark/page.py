@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -16,11 +17,13 @@ PNG = {"meta": {"_type": "gradio.FileData"}}
 class Answer:
     """What an event brought: the last values of its outputs, and the bytes that were sent for it.
 
-    The pictures that the values name are loaded and counted, as a browser would.
+    The pictures that the values name are loaded and counted, as a browser would. `seconds` passed
+    until the first of them was there; where none is new, until the end.
     """
 
     values: list[Any]
     sent_bytes: int
+    seconds: float
 
 
 class Visitor:
@@ -55,11 +58,11 @@ class Visitor:
         self.values[component] = {"path": path, **PNG}
         return self.fire(self._event("upload", component))
 
-    def change(self, label: str, value: float, kind: str = "input") -> Answer:
-        """Set a control."""
+    def change(self, label: str, value: float, *, follow: bool = True) -> Answer:
+        """Set a control; then what follows it."""
         component = self._component(label)
         self.values[component] = value
-        return self.fire(self._event(kind, component))
+        return self.fire(self._event("input", component), follow=follow)
 
     def click(self, label: str, kind: str = "click", *, follow: bool = True) -> Answer:
         """Press a button, or select a tab; then what follows it."""
@@ -71,11 +74,12 @@ class Visitor:
 
     def fire(self, event: dict[str, Any], *, follow: bool = True) -> Answer:
         """Run an event and load its pictures; then those that come after it."""
+        begun = time.perf_counter()
         data = [self.values[key] for key in event["inputs"]]
         request = {"data": data, "fn_index": event["id"], "session_hash": self.session}
         request["trigger_id"] = event["targets"][0][0]
         joined = json.loads(self._post(f"{self.api}/queue/join", json.dumps(request).encode()))
-        answer = self._answer(joined["event_id"])
+        answer = self._answer(joined["event_id"], begun)
         for key, value in zip(event["outputs"], answer.values, strict=False):
             self._take(key, value)
         for later in self.events if follow else ():
@@ -84,8 +88,9 @@ class Visitor:
                 self.fire(later)
         return answer
 
-    def _answer(self, event: str) -> Answer:
+    def _answer(self, event: str, begun: float) -> Answer:
         sent = 0
+        seconds = None
         values: list[Any] = []
         for message, size in self._messages():
             sent += size
@@ -99,9 +104,11 @@ class Visitor:
                 new = set(_urls(output.get("data"))) - self.loaded
                 self.loaded |= new
                 sent += sum(len(self._get(url)) for url in new)
+                if seconds is None and (new or kind == "process_completed"):
+                    seconds = time.perf_counter() - begun
                 values = output.get("data") or values
             if kind == "process_completed":
-                return Answer(values, sent)
+                return Answer(values, sent, seconds or 0.0)
         raise RuntimeError("the server closed before the event was done")
 
     def _messages(self) -> Iterator[tuple[dict[str, Any], int]]:

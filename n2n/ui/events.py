@@ -48,19 +48,20 @@ def save_whole(
 ) -> str:
     """Gradio's own `save_pil_to_cache`, but nobody ever fetches half a file.
 
-    Equal pictures of two visitors are one file, named by its content: Gradio 6.31 empties it and
-    writes it again under the hands of the one who came first.
+    A file is named by its pixels, so a picture that was sent before is not encoded again. Gradio
+    6.31 names it by the encoded bytes, empties it and writes it anew under the hands of the one
+    who came first.
     """
-    encoded = io.BytesIO()
-    image.save(encoded, format, **(QUICK_PNG if format == "png" else {}))
-    data = encoded.getvalue()
-    path = Path(cache_dir).resolve() / processing_utils.hash_bytes(data) / f"{name}.{format}"
+    pixels = f"{image.mode} {image.size}".encode() + image.tobytes()
+    path = Path(cache_dir).resolve() / processing_utils.hash_bytes(pixels) / f"{name}.{format}"
     try:
         os.utime(path)  # it is there; as fresh as a new one, so that it is kept as long
     except FileNotFoundError:
+        encoded = io.BytesIO()
+        image.save(encoded, format, **(QUICK_PNG if format == "png" else {}))
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_suffix(f".{secrets.token_hex(8)}")
-        new.write_bytes(data)
+        new.write_bytes(encoded.getvalue())
         new.replace(path)
     return str(path)
 
@@ -120,6 +121,23 @@ class Uploads(gr.File):
             return [str(checked_path(file.path)) for file in files]
         except ValueError as error:
             raise gr.Error(str(error), print_exception=False) from error
+
+
+class PageImage(gr.Image):
+    """A picture that the page shows and no program asks for.
+
+    So Gradio 6.31 need not work out its schema again at every update, which takes it 20 ms.
+    """
+
+    is_template = True
+    skip_api = True
+
+
+class PageImageSlider(gr.ImageSlider):
+    """Two of them, one over the other."""
+
+    is_template = True
+    skip_api = True
 
 
 def upload(label: str, **options: Any) -> Upload:  # noqa: ANN401  gr.Image's own

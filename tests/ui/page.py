@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 375, "height": 800}
 DONE_MS = 60_000  # patience with a loaded machine, not a goal
 NUMBERS = re.compile(r"([\d.]+) → ([\d.]+) dB")
+SSIM = re.compile(r"^\d\.\d+ → \d\.\d+$")  # comes last
 
 
 # What Gradio's own client says of its upload stream, and of the library that draws its plots.
@@ -46,7 +47,7 @@ class Page:
             self.strangers.append(address)
 
     def wait_for_result(self) -> None:
-        self.page.get_by_text("PSNR, noisy → denoised").wait_for(timeout=DONE_MS)
+        self.page.locator(".numbers dd").filter(has_text=SSIM).wait_for(timeout=DONE_MS)
 
     def numbers(self) -> str:
         return self.page.locator(".numbers").inner_text()

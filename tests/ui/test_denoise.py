@@ -1,6 +1,7 @@
 """The Denoise tab without a page: what is denoised, what is measured, what is said."""
 
 import math
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -48,10 +49,21 @@ def test_an_identity_denoiser_gets_the_noisy_pictures_numbers(identity: Spy, nam
 def test_the_ssim_of_a_noisy_picture_is_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = open_and_denoise()
     taken = []
-    monkeypatch.setattr(denoise, "quality", lambda *pair: taken.append(pair) or scene.before)
+    monkeypatch.setattr(quality.metrics, "ssim", lambda *pair: taken.append(pair) or 0.5)
     list(denoise.denoise(VISITOR, "best", Look()))
-    (pair,) = taken
-    assert pair[0] is store().get(VISITOR).result.estimate
+    estimate = store().get(VISITOR).result.estimate
+    assert taken
+    assert all(np.shares_memory(band, estimate) for band, _ in taken)
+    assert store().get(VISITOR).before == scene.before
+
+
+def test_the_picture_comes_before_its_ssim() -> None:
+    open_and_denoise()
+    *_, first, last = denoise.denoise(VISITOR, "best", Look())
+    assert re.search(r"<dd>[\d.]+ → –</dd>", first.numbers)
+    assert re.search(r"<dd>[\d.]+ → [\d.]+</dd>", last.numbers)
+    assert (first.busy, last.busy) == (True, False)
+    np.testing.assert_array_equal(first.shown.pictures[1], last.shown.pictures[1])
 
 
 def test_the_reference_of_point_sampling_is_smaller_and_shown_as_clean() -> None:

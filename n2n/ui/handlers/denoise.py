@@ -13,7 +13,7 @@ from n2n.noise import NOISES, Noise, Parameter, create_noise
 from n2n.ui.handlers import models, network, numbers, pictures, samples, words
 from n2n.ui.handlers.network import Progress
 from n2n.ui.handlers.pictures import Picture, Pixels
-from n2n.ui.handlers.quality import Quality, quality
+from n2n.ui.handlers.quality import Quality, quality, ssim
 from n2n.ui.handlers.store import Result, Scene, store
 from n2n.ui.handlers.views import SAMPLES, Look, Shown, crop_box, denoised_pixels, show
 from n2n.ui.limits import limits
@@ -256,18 +256,19 @@ def _result(model: str, scene: Scene, tell: network.Tell) -> Result:
 
 
 def _finished(visitor: str, scene: Scene, look: Look) -> Iterator[Update]:
-    """Show the result; of a large picture before its SSIM, which takes seconds."""
-    if _is_large(scene):
-        yield replace(render(visitor, look, with_ssim=False), status="Measuring SSIM", busy=True)
-    assert scene.result is not None
+    """Show the result, then its SSIM: it takes as long as the network, of large pictures longer."""
+    result = scene.result
+    assert result is not None
     if scene.reference is not None:
+        after = quality(result.estimate, scene.reference, with_ssim=False)
+        store().update(visitor, scene, result=replace(result, after=after))
+        yield replace(render(visitor, look, with_ssim=False), status="Measuring SSIM", busy=True)
         before = scene.before
-        if before is None or before.ssim is None:  # once a picture: SSIM is what a click waits for
+        if before is None or before.ssim is None:  # once a picture
             before = quality(scene.noisy, scene.reference)
-        after = quality(scene.result.estimate, scene.reference)
-        result = replace(scene.result, after=after)
-        store().update(visitor, scene, before=before, result=result)
-    shown = render(visitor, look, model=scene.result.model)
+        after = replace(after, ssim=ssim(result.estimate, scene.reference))
+        store().update(visitor, scene, before=before, result=replace(result, after=after))
+    shown = render(visitor, look, model=result.model)
     yield replace(shown, status="", busy=False, button=START)
 
 

@@ -1,13 +1,15 @@
 """PSNR and SSIM of pictures of any size, on the very 8-bit arrays that a visitor can download."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from n2n import images, metrics
 from n2n.ui.handlers.pictures import Pixels, bands
 
 SSIM_HALO = 5  # the window of 11 px looks 5 px to each side
-ROWS = 256
+ROWS = 128
+AT_ONCE = 2  # bands of which SSIM is taken at once
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,14 @@ def ssim(picture: Pixels, reference: Pixels) -> float:
     rows_inside = len(picture) - 2 * SSIM_HALO
     if rows_inside < 1:
         return metrics.ssim(picture, reference)
-    total = 0.0
-    for rows in bands(rows_inside, ROWS):
+
+    def share(rows: slice) -> float:
         window = slice(rows.start, rows.stop + 2 * SSIM_HALO)
-        value = metrics.ssim(picture[window], reference[window])
-        total += value * (rows.stop - rows.start) / rows_inside
-    return total
+        part: float = (rows.stop - rows.start) / rows_inside
+        return part * metrics.ssim(picture[window], reference[window])
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:  # NumPy and SciPy let each other run
+        return math.fsum(pool.map(share, bands(rows_inside, ROWS)))
 
 
 def _size(picture: Pixels) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from n2n.ui.events import LATEST, NETWORK, PRIVATE, TICK, handler
+from n2n.ui.events import LATEST, NETWORK, PRIVATE, TICK, PageImage, handler
 from n2n.ui.handlers import denoise, models
 from n2n.ui.handlers.denoise import ADD, PRESETS, STOPPED, Settings, Update
 from n2n.ui.handlers.photos import albums
@@ -277,7 +277,7 @@ def then_denoise(tab: DenoiseTab, event: Any) -> None:  # noqa: ANN401  Gradio's
 
 def _preview(update: Update) -> Any:  # noqa: ANN401  an update of Gradio's
     if update.is_large is not None:
-        return gr.Image(value=update.preview, visible=update.is_large)
+        return PageImage(value=update.preview, visible=update.is_large)
     return gr.skip() if update.preview is None else update.preview
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from n2n.noise import NOISES, Parameter
-from n2n.ui.events import Upload, upload
+from n2n.ui.events import PageImage, Upload, upload
 from n2n.ui.handlers import models, network, pictures
 from n2n.ui.handlers.denoise import ADD, ALREADY, PRESETS, parameters
 
@@ -34,7 +34,7 @@ class NoiseControls:
     second: gr.Slider
     seed: gr.Number
     new_seed: gr.Button
-    preview: gr.Image
+    preview: PageImage
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def noise() -> NoiseControls:
         with gr.Row(elem_classes="seed"):
             seed = gr.Number(0, label="Seed", precision=0, min_width=120)
             new_seed = gr.Button("New seed", size="md", min_width=120, scale=0)
-        preview = gr.Image(
+        preview = PageImage(
             label="Noise, in a detail",
             format="png",
             visible=False,

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from n2n.ui.events import NETWORK, PRIVATE, TICK, handler
+from n2n.ui.events import NETWORK, PRIVATE, TICK, PageImage, PageImageSlider, handler
 from n2n.ui.handlers import compare, denoise
 from n2n.ui.handlers.stopping import COMPARING, stop, until_stopped
 from n2n.ui.handlers.views import (
@@ -29,12 +29,12 @@ class Result:
     """All that shows a result. `tabs` and `pictures` are in the order of VIEWS."""
 
     tabs: tuple[gr.Tab, ...]
-    slider: gr.ImageSlider
-    beside: tuple[gr.Image, ...]
-    detail: tuple[gr.Image, ...]
+    slider: PageImageSlider
+    beside: tuple[PageImage, ...]
+    detail: tuple[PageImage, ...]
     across: gr.Slider
     down: gr.Slider
-    difference: gr.Image
+    difference: PageImage
     kind: gr.Radio
     samples: denoise_samples.Samples
     note: gr.Markdown
@@ -66,12 +66,12 @@ class Result:
         }
         if shown.view == VIEWS[0]:
             label = " | ".join(shown.captions)
-            parts[VIEWS[0]] = [gr.ImageSlider(value=shown.pictures, label=label)]
+            parts[VIEWS[0]] = [PageImageSlider(value=shown.pictures, label=label)]
         else:
             pairs = zip(shown.pictures, shown.captions, strict=True)
             hides = shown.view == SAMPLES  # elsewhere an empty place stays in sight
             parts[shown.view] = [
-                gr.Image(value=p, label=c, visible=p is not None or not hides) for p, c in pairs
+                PageImage(value=p, label=c, visible=p is not None or not hides) for p, c in pairs
             ]
         return [*(update for part in parts.values() for update in part), shown.note]
 
@@ -81,7 +81,7 @@ def layout() -> Result:
     gr.Markdown("## Result", elem_classes="heading")
     with gr.Tabs(overflow_behavior="wrap"):
         with gr.Tab(VIEWS[0]) as slider_tab:
-            slider = gr.ImageSlider(
+            slider = PageImageSlider(
                 label="Noisy | denoised", format="png", buttons=[], max_height=540
             )
         with gr.Tab(VIEWS[1]) as beside_tab, gr.Row():
@@ -139,7 +139,7 @@ def wire_compare(shown: Result, visitor: gr.State, look: list[Any]) -> None:
     shown.stop_comparing.click(lambda visitor: stop((visitor, COMPARING)), visitor, None, **TICK)
 
 
-def _detail() -> tuple[tuple[gr.Image, ...], gr.Slider, gr.Slider]:
+def _detail() -> tuple[tuple[PageImage, ...], gr.Slider, gr.Slider]:
     """A map to click on, two sliders that do the same, and the three crops."""
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
@@ -154,8 +154,8 @@ def _detail() -> tuple[tuple[gr.Image, ...], gr.Slider, gr.Slider]:
     return (chart, *crops), across, down
 
 
-def _picture(name: str, classes: str = "exact", **options: Any) -> gr.Image:  # noqa: ANN401  gr.Image's own
-    return gr.Image(
+def _picture(name: str, classes: str = "exact", **options: Any) -> PageImage:  # noqa: ANN401  gr.Image's own
+    return PageImage(
         label=name,
         format="png",
         buttons=["fullscreen"],

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from n2n.ui.events import NETWORK, PRIVATE, TICK, handler
+from n2n.ui.events import NETWORK, PRIVATE, TICK, PageImage, handler
 from n2n.ui.handlers import samples
 from n2n.ui.handlers.denoise import Update
 from n2n.ui.handlers.samples import State
@@ -22,7 +22,7 @@ class Samples:
     status: gr.Markdown
     draw: gr.Button
     stop: gr.Button
-    pictures: tuple[gr.Image, ...]
+    pictures: tuple[PageImage, ...]
 
     @property
     def controls(self) -> list[gr.components.Component]:
@@ -74,8 +74,8 @@ def wire(
     shown.stop.click(lambda visitor: stop((visitor, DRAWING)), inputs[0], None, **TICK)
 
 
-def _picture(name: str) -> gr.Image:
-    return gr.Image(
+def _picture(name: str) -> PageImage:
+    return PageImage(
         label=name,
         format="png",
         buttons=["fullscreen"],

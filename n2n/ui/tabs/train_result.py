@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from n2n.ui.events import PageImage
 from n2n.ui.handlers import train_words
 from n2n.ui.handlers.curves import Curves
 from n2n.ui.handlers.train_view import RUNNING, WAITING, Picture, Seen, Update
@@ -31,7 +32,7 @@ class Result:
     speed: gr.Radio
     line: gr.Markdown
     shown: gr.Column
-    pictures: tuple[gr.Image, ...]
+    pictures: tuple[PageImage, ...]
     psnr: gr.LinePlot
     loss: gr.LinePlot
     after: gr.Row
@@ -109,8 +110,8 @@ def _chart(title: str, what: str) -> gr.LinePlot:
     )  # fmt: skip
 
 
-def _image(name: str) -> gr.Image:
-    return gr.Image(
+def _image(name: str) -> PageImage:
+    return PageImage(
         label=name, format="png", buttons=["fullscreen"], interactive=False, min_width=150,
         height=270,
         elem_classes="exact", alt_text=f"{name} picture",
@@ -130,4 +131,4 @@ def _plot(curves: Curves | None) -> Any:  # noqa: ANN401  an update of Gradio's
 def _picture(picture: Picture | None) -> Any:  # noqa: ANN401
     if picture is None:
         return gr.skip()
-    return gr.Image(value=picture.pixels, label=picture.caption)
+    return PageImage(value=picture.pixels, label=picture.caption)

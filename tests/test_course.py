@@ -205,6 +205,11 @@ def _mirrored(stack: Tensor) -> list[Tensor]:
     return [one for view in views for one in view.contiguous()]
 
 
+def test_batches_lie_as_convolutions_are_quick() -> None:
+    for picture in PairBatches(Pairs(pictures(4), pictures(4)), batch=2).at(0):
+        assert picture.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_empty_batches_are_refused() -> None:
     with refused("at least 1"):
         PairBatches(Pairs(pictures(2), pictures(2)), batch=0)

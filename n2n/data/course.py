@@ -83,8 +83,7 @@ class PairBatches:
                 both = torch.where(heads[:, None, None, None], both.flip(axis), both)
         if self.swap:
             both = torch.where((coin[2] < 0.5)[:, None, None, None], both.flip(0), both)
-        source, target = unit(both)
-        return source, target
+        return unit(both[0]), unit(both[1])
 
     def __call__(self, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches from step `start`."""

@@ -15,7 +15,7 @@ from n2n.models import (
     model_spec,
     parameter_count,
 )
-from n2n.models.autoencoder import Autoencoder
+from n2n.models.autoencoder import Autoencoder, Transposed
 from n2n.models.full_unet import FullResolutionUNet
 from n2n.models.residual_unet import ResidualUNet, clipped_white
 from n2n.models.unet import UNet
@@ -119,8 +119,20 @@ def test_activations_of_the_papers() -> None:
     slopes = [module.negative_slope for module in unet if isinstance(module, nn.LeakyReLU)]
     assert slopes == [0.1] * (sum(isinstance(module, nn.Conv2d) for module in unet) - 1)
     assert [type(layer) for layer in create_model("seed", batchnorm="none").children()] == (
-        [nn.Conv2d, nn.ReLU] * 4 + [nn.Conv2d] + [nn.ConvTranspose2d, nn.ReLU] * 4
-    ) + [nn.ConvTranspose2d]
+        [nn.Conv2d, nn.ReLU] * 4 + [nn.Conv2d] + [Transposed, nn.ReLU] * 4
+    ) + [Transposed]
+
+
+def test_a_transposed_convolution_is_pytorchs_with_or_without_gradients() -> None:
+    ours, x = Transposed(3, 5), torch.rand(2, 3, 7, 6)
+    pytorchs = nn.ConvTranspose2d(3, 5, 2, padding=1)
+    pytorchs.load_state_dict(ours.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), pytorchs(x))
+    for layer in (ours, pytorchs):
+        layer(x).square().sum().backward()
+    for mine, theirs in zip(ours.parameters(), pytorchs.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad)
 
 
 def residual_unet_layers(widths: list[int], blocks: int, middle: int) -> list[tuple[int, float]]:

@@ -75,7 +75,7 @@ def _moved(model: nn.Module, noisy: Tensor, batch: int) -> float:
 def draw(record: Record, title: str, layout: Layout) -> Figure:
     """PSNR and movement against the size of the batch."""
     figure, panels = paneled(title, 2, layout)
-    looks = (("psnr_{}_db", "PSNR, dB (A)"), ("moved_{}_255", "a picture moves by (RMS, of 255)"))
+    looks = (("psnr_{}_db", "PSNR, dB (A)"), ("moved_{}_255", "moved by (RMS, of 255)"))
     for axes, (value, label) in zip(panels, looks, strict=False):
         for name in record.names():
             for colour, mode in enumerate(("train", "eval")):

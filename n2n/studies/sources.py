@@ -29,7 +29,10 @@ class Source:
         if self.folder is None:
             return "scikit-image's sample photos, point sampling"
         if self._is_course:
-            return f"files of the course's format in {self.folder.name}"
+            return (
+                f"files of the course's format in {self.folder.name}; "
+                "where new windows are cut, scikit-image's sample photos"
+            )
         others = "a part held out" if self._validation is None else self._validation.name
         return f"photos of {self.folder.name}, validation: {others}; point sampling"
 

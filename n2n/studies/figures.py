@@ -22,7 +22,7 @@ LETTER, LEGEND_LINE, LEGEND_SIZE = 0.075, 0.2, 9  # of the legend: inches, inche
 COLOURS = 64  # of a picture of one
 LABELS = {
     "loss": "training loss (squared error)",
-    "psnr_a_db": "PSNR on held-out pictures, dB (A)",
+    "psnr_a_db": "held-out PSNR, dB (A)",
     "psnr_train_db": "PSNR, dB (A)",
     "passes": "forward-backward passes",
     "step": "steps",

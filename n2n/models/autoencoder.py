@@ -27,7 +27,7 @@ BOTTLENECK, OUTPUT = 5, 10  # the two layers without a ReLU
 class Transposed(nn.ConvTranspose2d):
     """Kernel 2, stride 1, padding 1. In training the bias is added outside of the convolution.
 
-    Within, PyTorch 2.13 on a CPU sums its gradient number by number, a third of a whole step.
+    Within, PyTorch 2.13 on a CPU sums its gradient number by number, a sixth of a whole step.
     """
 
     def __init__(self, channels: int, wanted: int) -> None:

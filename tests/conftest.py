@@ -47,15 +47,25 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def is_live(item: pytest.Item) -> bool:
+    """Whether it needs the server or the browser, of which there is one."""
+    return bool(LIVE & set(getattr(item, "fixturenames", ())))
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """One of the two processes has the server and the browser, the other what needs neither."""
-    if LIVE & set(getattr(item, "fixturenames", ())):
-        item.add_marker(pytest.mark.xdist_group("live"))
+    """One of the two processes has the live tests; of the others, a file's stay together.
+
+    So what the tests of a file share is made once.
+    """
+    item.add_marker(pytest.mark.xdist_group("live" if is_live(item) else item.path.stem))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What a test of minutes waits for goes on while others run."""
-    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+    """The live tests first, as they take longest.
+
+    What a test of minutes waits for goes on while others run.
+    """
+    items.sort(key=lambda item: (not is_live(item), item.get_closest_marker("last") is not None))
 
 
 @pytest.fixture(scope="session")

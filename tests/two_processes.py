@@ -44,7 +44,7 @@ def trained(run: Run, checkpoint: Path, stop: int | None = None) -> dict[str, An
             steps = run.steps(checkpoint)
             said["losses"] = [float(step.loss) for step in itertools.islice(steps, stop)]
             steps.close()  # type: ignore[attr-defined]
-            landed = list(run.landing(0.2)) if stop is not None else []
+            landed = list(run.landing()) if stop is not None else []
             found = run.validate()
             said |= {"scores": [found.loss, found.psnr_db], "landed": len(landed)}
         else:

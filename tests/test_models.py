@@ -239,9 +239,9 @@ def test_unknown_names_and_arguments_are_refused() -> None:
 
 
 def test_arguments_replace_those_of_the_registry() -> None:
-    spec = model_spec("fast", blocks=2)
-    assert spec.kwargs == {**MODELS["fast"].kwargs, "blocks": 2}
-    assert MODELS["fast"].kwargs["blocks"] == 1
+    spec = model_spec("small", blocks=2)
+    assert spec.kwargs == {**MODELS["small"].kwargs, "blocks": 2}
+    assert MODELS["small"].kwargs["blocks"] == 1
 
 
 def test_the_models_cover_the_architectures() -> None:

@@ -15,7 +15,7 @@ from n2n.data.course import unit
 from n2n.denoiser import Denoiser
 from n2n.devices import Placement, place
 from n2n.metrics import psnr_mean_db
-from n2n.models import ModelSpec, kmacs_per_pixel, parameter_count
+from n2n.models import kmacs_per_pixel, model_spec, parameter_count
 from n2n.studies import Curve, Source
 from n2n.studies.fitting import fit, held_out, tflop_of_a_pass, untrained
 from n2n.studies.record import Row
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     if last is None or "psnr_a_db" not in last.values:
         say("the training diverged; lower --rate")
         return FAILED
-    spec = ModelSpec("full-resolution-unet", dict(curve.network_kwargs))
+    spec = model_spec(curve.network, **curve.network_kwargs)
     save_weights(arguments.out, model, spec)
     card = _card(arguments.out, curve, source, placement, last)
     denoiser = Denoiser(model, spec, placement, arguments.out.stem)

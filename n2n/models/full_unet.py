@@ -23,9 +23,7 @@ class FullResolutionUNet(Trunk):
 
     tile_px = 512
 
-    def __init__(
-        self, widths: Sequence[int] = (64, 128, 256), blocks: int = 1, middle: int = 2
-    ) -> None:
+    def __init__(self, widths: Sequence[int], blocks: int = 1, middle: int = 2) -> None:
         super().__init__(3, 3, widths, blocks, middle)
         self.stride = 2 ** (len(widths) - 1)
         # Each 3×3 convolution at stride s looks s pixels further; two a block. Resampling adds less

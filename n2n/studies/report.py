@@ -208,7 +208,7 @@ NUMBERS = (
         "Our network on the same pairs",
         "–",
         _decibels("result", result.OURS, "A", "B"),
-        "a residual U-Net without biases, AdamW; either picture of a pair may be the target",
+        "a residual U-Net without biases, Muon; either picture of a pair may be the target",
     ),
     Number(
         "Our network, as shipped (`ee559`)",

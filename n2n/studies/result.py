@@ -8,7 +8,7 @@ from n2n.studies.base import Curve, Quick, Study
 from n2n.studies.fitting import fit
 from n2n.studies.record import Record, mean_and_spread
 
-REPORT, OURS = "the report's network, hybrid", "ours (ee559), AdamW"
+REPORT, OURS = "the report's network, hybrid", "ours (ee559), Muon"
 REPORTED_DB = 25.08
 
 
@@ -27,8 +27,8 @@ def curves(quick: bool) -> list[Curve]:
         Curve(
             OURS,
             network="ee559",
-            optimizer="adamw",
-            rate=1e-3,
+            optimizer="muon",
+            rate=5e-3,
             decay=0.8,
             flips=True,
             swap=True,

@@ -19,11 +19,41 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from n2n.noise import LevelRange, parse
+from n2n.noise.gaussian import Gaussian
 from n2n.randomness import keyed_rng
 
 LAST_SIGMA_255 = 1.5  # where the walk ends: below it there is nothing left to decide
 STEPS = 20
 Progress = Callable[[float], None]
+
+
+def require_trained(name: str, noise: str, sigma_255: float) -> None:
+    """A walk goes down from σ: the model must be good at every level on the way.
+
+    Args:
+        name: of the model, for the message.
+        noise: what it was trained on, as a card has it, such as "gaussian:0-55".
+        sigma_255: where the walk begins, in 8-bit units.
+
+    Raises:
+        ValueError: it was trained on another noise, or not on all of these levels.
+    """
+    trained = parse(noise) if noise else None
+    if (
+        not isinstance(trained, LevelRange)
+        or trained.family is not Gaussian
+        or trained.low > LAST_SIGMA_255
+    ):
+        raise ValueError(
+            f"{name} was not trained on Gaussian noise of every level from σ {LAST_SIGMA_255}; "
+            "choose another model"
+        )
+    if sigma_255 > trained.high:
+        raise ValueError(
+            f"{name} was trained up to σ {trained.high:g}, this noise has σ {sigma_255:.3g}; "
+            "choose less noise"
+        )
 
 
 def samples(

@@ -164,6 +164,13 @@ def test_no_photo_serves_both_parts(tmp_path: Path) -> None:
     assert (len(training), len(held_out)) == (5, 1)
 
 
+def test_copies_alone_are_refused(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        images.write(tmp_path / name, photo(70, 80))
+    with refused("among those to validate on"):
+        course.photos_for([tmp_path])
+
+
 def test_command_writes_both_files(tmp_path: Path) -> None:
     out = tmp_path / "course"
     words = ["study", "data", "--out", str(out), "--pairs", "4", "--windows", "3"]

@@ -112,11 +112,25 @@ def test_missing_files_are_told_before_anything_runs(tmp_path: Path, data: Path)
     assert evaluate(empty, "--data", str(data)) == 1
 
 
+def test_any_name_of_the_file_will_do(
+    tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = submission(tmp_path / "team", "test_input.float()")
+    dotted = model.rename(model.with_name("my.model.py"))
+    assert evaluate(dotted, "--data", str(data), "--json") == 0
+    assert main(["evaluate", str(tmp_path), "--data", str(data)]) == 2
+    assert "--data goes with --course-model" in capsys.readouterr().err
+
+
 def test_parameters_are_counted_once() -> None:
     class Holder:
         def __init__(self) -> None:
             self.net = torch.nn.Linear(2, 3)
             self.again = self.net
 
+    class Slotted:
+        __slots__ = ("net",)
+
     assert parameters_of(Holder()) == 9
+    assert parameters_of(Slotted()) is None
     assert parameters_of(type("Empty", (), {})()) is None

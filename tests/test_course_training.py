@@ -44,6 +44,11 @@ def test_weights_and_card_tell_what_was_spent(
     ("words", "code", "says"),
     [
         (["--tflop", "1e-9"], 2, "less than one step"),
+        *[(["--tflop", value], 2, "--tflop must be") for value in ("0", "inf", "nan")],
+        *[([name, "0"], 2, "at least 1") for name in ("--pairs", "--batch", "--windows")],
+        *[(["--decay", value], 2, "--decay is a part") for value in ("7", "nan")],
+        (["--network-kwargs", '{"widths": []}'], 2, "at least 1"),
+        (["--network-kwargs", '{"blocks": -1}'], 2, "at least 0"),
         (["--network-kwargs", '{"depth": 3}'], 2, "depth"),
         (["--network-kwargs", "[1]"], 2, "cannot be built"),
         (["--tflop", "0.01", "--rate", "1e9"], 1, "diverged"),

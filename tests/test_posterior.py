@@ -225,12 +225,27 @@ def test_command_writes_samples(tmp_path: Path, run: Callable[..., tuple[int, st
     assert np.abs(images.read(tmp_path / "out" / names[1]).pixels.astype(int) - first).mean() > 2
 
 
+def test_command_tells_a_person_what_it_drew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], run: Callable[..., tuple[int, str, str]]
+) -> None:
+    run("--samples", "1")
+    given = ["denoise", str(tmp_path / "cup.png"), "--out", str(tmp_path / "out")]
+    main([*given, "--model", "fast", "--device", "cpu", "--samples", "2", "--samples-sigma", "25"])
+    assert capsys.readouterr().out.rstrip().endswith("; 2 samples beside it, from σ 25")
+
+
 def test_command_refuses_in_one_line(
     tmp_path: Path, run: Callable[..., tuple[int, str, str]]
 ) -> None:
     code, _, err = run("--samples", "1", "--samples-sigma", "1")
     assert code == 1
     assert "above 1.5" in err.splitlines()[-1]
+    code, _, err = run("--samples", "1", "--samples-sigma", "90")
+    assert code == 1
+    assert "fast was trained up to σ 55, this noise has σ 90" in err.splitlines()[-1]
+    code, _, err = run("--samples", "1", "--samples-sigma", "25", "--model", "ee559")
+    assert code == 1
+    assert "ee559 was not trained on Gaussian noise" in err.splitlines()[-1]
     images.write(tmp_path / "cup.png", sample("camera")[:64, :64])
     code, _, err = run("--samples", "1")
     assert code == 1

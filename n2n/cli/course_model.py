@@ -5,7 +5,7 @@ command line alone, and never in the web app.
 """
 
 import argparse
-import importlib
+import importlib.util
 import json
 import os
 import subprocess
@@ -146,7 +146,11 @@ def score(model: Any, pairs: course.Pairs) -> dict[str, Any]:  # noqa: ANN401  a
 
 def parameters_of(model: Any) -> int | None:  # noqa: ANN401
     """Trainable numbers of all networks that a `Model` is or holds; None if it holds none."""
-    networks = [part for part in (model, *vars(model).values()) if isinstance(part, nn.Module)]
+    networks = [
+        part
+        for part in (model, *getattr(model, "__dict__", {}).values())
+        if isinstance(part, nn.Module)
+    ]
     found = {id(weight): weight.numel() for part in networks for weight in part.parameters()}
     return sum(found.values()) if found else None
 
@@ -165,7 +169,14 @@ def _import(path: Path) -> Any:  # noqa: ANN401
     """The module, as part of its folder where that is a package (for relative imports)."""
     package = (path.parent / "__init__.py").is_file()
     sys.path.insert(0, str(path.parent.parent if package else path.parent))
-    return importlib.import_module(f"{path.parent.name}.{path.stem}" if package else path.stem)
+    if package:
+        return importlib.import_module(f"{path.parent.name}.{path.stem}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules[path.stem] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _main(model: Path, data: Path, result: Path) -> None:

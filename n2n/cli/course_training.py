@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -97,6 +98,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def curve_of(arguments: argparse.Namespace) -> Curve:
     """The training as a curve whose steps use up the arithmetic."""
+    if min(arguments.pairs, arguments.batch, arguments.windows) < 1:
+        raise ValueError("--pairs, --batch and --windows must be at least 1")
+    if not 0 < arguments.tflop < math.inf:
+        raise ValueError(f"--tflop must be a number above 0, got {arguments.tflop:g}")
+    if not 0 <= arguments.decay <= 1:
+        raise ValueError(f"--decay is a part of the run, 0 to 1, got {arguments.decay:g}")
     settings: dict[str, Any] = {
         "network": "ee559",
         "network_kwargs": arguments.network_kwargs,

@@ -181,7 +181,7 @@ def _sentence(record: Record) -> str:
     notes = "".join(f"; {note}" for note in record["notes"])  # type: ignore[attr-defined]
     return (
         f"{record['output']}: {record['megapixels']:.2f} MP in {record['milliseconds']:.0f} ms "
-        f"({record['device']}){notes}"
+        f"({record['device']}){notes}{samples.sentence(record)}"
     )
 
 

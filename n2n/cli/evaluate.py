@@ -72,6 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print a row for each model and noise, or score a course's Model."""
     if arguments.course_model is not None:
         return course_model.run(arguments)
+    if arguments.data is not None:
+        raise ValueError("--data goes with --course-model; photos are given as a folder")
     with processes.joined():
         return _photos(arguments)
 

@@ -1,13 +1,14 @@
 """`denoise --samples N`: pictures from p(x | y) beside the denoised one, as NAME.sample1.png."""
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from n2n import images, noise_level, posterior
+from n2n import images, noise_level, posterior, shipped
 from n2n.denoiser import Denoiser
 
 BAR = "{l_bar}{bar}| {elapsed}<{remaining}"
@@ -39,7 +40,7 @@ def write(
     """Write the samples of one picture; what to add to its record.
 
     Raises:
-        ValueError: a grey picture, or noise too weak to leave a choice.
+        ValueError: a grey picture, noise too weak to leave a choice, or a model that knows it not.
     """
     if pixels.ndim == 2:
         raise ValueError("samples need a colour picture: grey noise is not white in colour")
@@ -48,6 +49,9 @@ def write(
     if sigma is None:
         level = noise_level.estimate(denoiser, noisy)
         sigma, doubt = level.sigma_255, level.doubt
+    training = _card(denoiser.name).get("training", {})
+    if "noise" in training:  # of a file without a card nobody knows
+        posterior.require_trained(denoiser.name, training["noise"], sigma)
     to_pixels = images.to_uint16 if pixels.dtype == np.uint16 else images.to_uint8
     paths = []
     with tqdm(total=1.0, desc="samples", leave=False, bar_format=BAR) as bar:
@@ -63,3 +67,21 @@ def write(
             paths.append(target.with_name(f"{target.stem}.sample{number}{target.suffix}"))
             images.write(paths[-1], to_pixels(sample))
     return {"samples": [str(path) for path in paths], "sigma_255": round(sigma, 2), "doubt": doubt}
+
+
+def _card(model: str) -> dict[str, Any]:
+    """Of a shipped model, or what lies beside a file."""
+    beside = Path(model).with_suffix(".json")
+    if model.endswith(".safetensors") and beside.is_file():
+        found: dict[str, Any] = json.loads(beside.read_text())
+        return found
+    return shipped.card(model)
+
+
+def sentence(record: dict[str, Any]) -> str:
+    """What was drawn, for a person; nothing where nothing was."""
+    if "samples" not in record:
+        return ""
+    count, doubt = len(record["samples"]), record["doubt"]
+    drawn = f"{count} sample{'s' if count > 1 else ''} beside it, from σ {record['sigma_255']:g}"
+    return f"; {drawn}" + (f" (a guess: {doubt})" if doubt else "")

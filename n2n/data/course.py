@@ -187,7 +187,10 @@ def photos_for(
         held_out = read_photos(_files(validation), tell)
     # By what is in them: copies of a photo may go by other names.
     kept_back = {_digest(photo) for photo in held_out}
-    return [photo for photo in training if _digest(photo) not in kept_back], held_out
+    left = [photo for photo in training if _digest(photo) not in kept_back]
+    if training and not left:
+        raise ValueError("all photos to train on are among those to validate on; give others")
+    return left, held_out
 
 
 def _files(folders: Sequence[Path]) -> list[Path]:

@@ -37,7 +37,7 @@ def xavier(model: nn.Module) -> None:
 
 @torch.no_grad()
 def xavier_positive(model: nn.Module) -> None:
-    """Xavier, negative weights set to zero. It explodes on deep networks: the report's finding."""
+    """Xavier, negative weights set to zero. It explodes on deep networks."""
     xavier(model)
     default_positive(model)
 

@@ -67,12 +67,20 @@ class Trunk(nn.Module):
         widths: channels of each level, from the largest map down.
         blocks: residual blocks on each side of every level but the last.
         middle: residual blocks at the last level.
+
+    Raises:
+        ValueError: no level, or one without channels.
     """
 
     def __init__(
         self, seen: int, told: int, widths: Sequence[int], blocks: int, middle: int
     ) -> None:
         super().__init__()
+        if not widths or min(*widths, middle) < 1 or blocks < 0:
+            raise ValueError(
+                f"a U-Net has widths and middle of at least 1 and blocks of at least 0, got "
+                f"{list(widths)}, {middle} and {blocks}"
+            )
         self.stem = nn.Conv2d(seen, widths[0], 3, padding=1, bias=False)
         steps = list(itertools.pairwise(widths))
         self.encoders = nn.ModuleList(_level(width, blocks) for width in widths[:-1])

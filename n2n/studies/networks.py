@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from n2n.models import create_model
+from n2n.models import create_model, model_spec
 from n2n.models.autoencoder import Autoencoder
 from n2n.models.initialization import INITIALIZATIONS as SHARED
 from n2n.models.initialization import Initialization
@@ -40,6 +40,9 @@ class PooledAutoencoder(nn.Module):
         estimate: Tensor = self.layers(noisy)
         return estimate
 
+
+# The settings of our own network's curves, its shape too: so a record tells what it was.
+OURS: dict[str, Any] = {"network": "ee559", "network_kwargs": model_spec("ee559").kwargs}
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "pooled": PooledAutoencoder,

@@ -100,6 +100,12 @@ class Record:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(_line(entry))
 
+    @property
+    def seconds(self) -> float:
+        """Of training, over all curves."""
+        last = {(row.curve, row.seed): row.seconds for row in self.rows}  # the last row's stays
+        return sum(last.values())
+
     def names(self) -> list[str]:
         """The curves, in the order in which they came."""
         return list(dict.fromkeys(row.curve for row in self.rows))
@@ -129,7 +135,9 @@ class Record:
 
     def _take(self, line: dict[str, Any]) -> None:
         if "end" in line:
-            self._keep(Ending(**line))
+            ending = Ending(**line)
+            dict(**ending.settings)  # names and values, else a TypeError
+            self._keep(ending)
             return
         known = {name: line.pop(name) for name in ("curve", "seed", "step", "passes", "seconds")}
         values = {name: math.nan if value is None else value for name, value in line.items()}

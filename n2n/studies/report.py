@@ -13,12 +13,12 @@ from n2n.studies.base import Curve, Study
 from n2n.studies.figures import NOTES, png
 from n2n.studies.networks import INITIALIZATIONS
 from n2n.studies.record import DIVERGED, Record, Row, mean_and_spread
-from n2n.studies.stored import is_whole
+from n2n.studies.stored import command, is_whole
 
 PAGE, FIGURES = "report.md", "studies"
 MISSING = "not measured yet"
 DPI = 90  # of a figure: it takes some 30 kB
-COURSE_TEST = "point-sampling"  # in the names of a card's measurements
+COURSE_TEST = "course_psnr_db"  # of a card: by convention, on 1,000 windows of CBSD68
 
 Records = Mapping[str, Record]
 
@@ -40,7 +40,12 @@ def write(out: Path, records: Path, teams: Mapping[str, float]) -> Path:
         out: a folder; the page lies in it and the figures in a folder beside the page.
         records: where NAME.jsonl of each study lies.
         teams: PSNR (A) in dB that others published, by what they did.
+
+    Raises:
+        ValueError: no such folder of records.
     """
+    if not records.is_dir():
+        raise ValueError(f"{records} is not a folder; give the one that holds NAME.jsonl")
     found = {name: Record.read(records / f"{name}.jsonl") for name in STUDIES}
     (out / FIGURES).mkdir(parents=True, exist_ok=True)
     for name, record in found.items():
@@ -54,7 +59,13 @@ def write(out: Path, records: Path, teams: Mapping[str, float]) -> Path:
 
 def page(records: Records, teams: Mapping[str, float]) -> str:
     """The page as Markdown; its figures lie in `FIGURES` beside it."""
-    parts = [INTRODUCTION, "## The numbers", _numbers(records), "## The figures and claims"]
+    data = shipped.card("ee559").get("data_command", "python -m n2n study data --out course100k")
+    parts = [
+        INTRODUCTION.replace("{data}", data),
+        "## The numbers",
+        _numbers(records),
+        "## The figures and claims",
+    ]
     parts += [_section(study, records[name]) for name, study in STUDIES.items()]
     parts += ["## Where the published code is not what the text says", CODE]
     parts += ["## The outlook, carried out", OUTLOOK]
@@ -74,7 +85,8 @@ it comes from the records in `assets/studies` and the cards in `weights`.
 The course's pictures cannot be had. Their noise can: its pairs were made by taking one random pixel
 of each block of a large photo, twice, and so are ours (point sampling, K = 10), with the block's
 mean as the clean picture. A network trained on the course's own data scored 25.77 dB on such
-pictures and 25.64 dB on the course's, so numbers of the two kinds are about 0.15 dB apart.
+pictures and 25.64 dB on the course's, so numbers of the two kinds are about 0.15 dB apart. The
+folder `course100k` of the commands below is written by `{data}`.
 
 PSNR **A** is the mean over pictures, as the course graded; **B** is of all pixels of all pictures
 together, about 1 dB lower. Neither is of any use unless it is named."""
@@ -147,12 +159,14 @@ def _losses(study: str, *curves: str) -> Callable[[Records], str | None]:
 def _learnt(records: Records) -> str | None:
     """Of every sample, since they differ by much."""
     record, curve = records["identity"], next(iter(identity.CURVES))
-    values, row = _last(record, curve, "psnr_train_db"), _last_row(record, curve)
-    if not values or row is None:
-        return None
-    each = ", ".join(f"{value:.1f}" for value in sorted(values))
-    device = record.endings[row.curve, row.seed].device
-    return f"{each} dB ({len(values)} samples, {curve}); {row.seconds:.0f} s ({device})"
+    series = record.series(curve, "psnr_train_db").items()
+    ended = sorted(
+        (rows[-1].values["psnr_train_db"], rows[-1].seconds, record.endings[curve, seed].device)
+        for seed, rows in series
+        if (curve, seed) in record.endings
+    )
+    each = "; ".join(f"{db:.1f} dB in {seconds:.0f} s" for db, seconds, _ in ended)
+    return f"{each} ({len(ended)} samples, {curve}; {ended[0][2]})" if ended else None
 
 
 def _cost(records: Records) -> str | None:
@@ -165,14 +179,13 @@ def _cost(records: Records) -> str | None:
 
 
 def _card(model: str, key: str) -> Callable[[Records], str | None]:
-    """From a card of shipped weights: a number of it, or its PSNR on point-sampled pictures."""
+    """From a card of shipped weights: a number of it, or its PSNR on the stand-in's windows."""
 
     def ours(_: Records) -> str | None:
-        card = shipped.card(model)
-        if key != COURSE_TEST:
-            return f"{card[key]:,}" if key in card else None
-        found = {name: db for name, db in card.get("psnr_db", {}).items() if key in name}
-        return "; ".join(f"{db:.2f} dB ({name})" for name, db in found.items()) or None
+        found = shipped.card(model).get(key)
+        if not isinstance(found, dict):
+            return None if found is None else f"{found:,}"
+        return "; ".join(f"{db:.2f} dB {name}" for name, db in found.items())
 
     return ours
 
@@ -202,7 +215,7 @@ NUMBERS = (
         "The same network, as shipped (`seed`)",
         f"{result.REPORTED_DB} dB A",
         _card("seed", COURSE_TEST),
-        "trained on the photos that its card names, measured on CBSD68",
+        "trained on the photos that its card names, measured on 1,000 windows of CBSD68",
     ),
     Number(
         "Our network on the same pairs",
@@ -214,7 +227,7 @@ NUMBERS = (
         "Our network, as shipped (`ee559`)",
         "–",
         _card("ee559", COURSE_TEST),
-        "trained on the photos that its card names, measured on CBSD68",
+        "trained on the photos that its card names, measured on 1,000 windows of CBSD68",
     ),
     Number(
         "First weights: the loss after 20 epochs",
@@ -250,7 +263,7 @@ def _section(study: Study, record: Record) -> str:
         f"**The report.** {study.reported}",
         f"**Here.** {_ours(study, record)}",
         f"**What differs, and why.** {study.differs}",
-        f"`python -m n2n study {study.name} --out assets/studies`",
+        f"`{command(study, record)}`",
     ]
     return "\n\n".join(parts)
 
@@ -262,12 +275,11 @@ def _ours(study: Study, record: Record) -> str:
         count = len({curve.name for curve in study.curves(False)})
         return f"{MISSING.capitalize()}{f': {ended} of {count} curves are' if ended else ''}."
     endings = list(record.endings.values())
-    seconds = {(row.curve, row.seed): row.seconds for row in record.rows}  # the last row's stay
     facts = [
         study.setting([Curve(**ending.settings) for ending in endings]),
         *sorted({ending.data for ending in endings}),
         *sorted({ending.device for ending in endings}),
-        f"{sum(seconds.values()) / 60:.0f} min in all",
+        f"{record.seconds / 60:.0f} min in all",
     ]
     return f"{study.answer(record)} (Measured on {'; '.join(facts)}.)"
 

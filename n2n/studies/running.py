@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
+
+import torch
 
 from n2n.devices import Placement
 from n2n.studies.base import Curve, Study
 from n2n.studies.record import DIVERGED, DONE, OUT_OF_TIME, Ending, Record, Row
-from n2n.studies.sources import Source
+from n2n.studies.sources import Source, options
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,9 @@ class StudyRun:
         placement: where to compute.
         quick: small settings.
         budget_seconds: wall clock for all curves; None for the study's own.
+
+    Raises:
+        ValueError: no time; or a record of other pictures, which nothing may be added to.
     """
 
     def __init__(
@@ -56,20 +61,27 @@ class StudyRun:
     ) -> None:
         self.study, self.record, self.source, self.placement = study, record, source, placement
         self.curves = study.curves(quick)
-        self.budget = budget_seconds or study.seconds(quick)
+        self.budget = study.seconds(quick) if budget_seconds is None else budget_seconds
         if not self.budget > 0:
             raise ValueError(f"a study takes more than 0 seconds, got {budget_seconds}")
+        for ending in filter(self._is_wanted, record.endings.values()):
+            if options(ending.data) != options(source.label):
+                raise ValueError(
+                    f"the record has curves of {ending.data}, not of {source.label}; "
+                    "give the same pictures, or another folder"
+                )
         self._is_interrupted = False
+
+    def _is_wanted(self, ending: Ending) -> bool:
+        """Whether it belongs to this study: seeds that another machine added do."""
+        return any(
+            curve.name == ending.curve and replace(curve, seed=ending.seed).is_of(ending.settings)
+            for curve in self.curves
+        )
 
     def events(self) -> Iterator[Event]:
         """Measure what is missing, yielding every row."""
-        wanted = {(curve.name, curve.seed): curve for curve in self.curves}
-        self.record.keep(
-            lambda ending: (
-                (ending.curve, ending.seed) in wanted
-                and wanted[ending.curve, ending.seed].is_of(ending.settings)
-            )
-        )
+        self.record.keep(self._is_wanted)
         missing = [c for c in self.curves if (c.name, c.seed) not in self.record.endings]
         done = len(self.curves) - len(missing)
         end = time.monotonic() + self.budget
@@ -115,6 +127,11 @@ class StudyRun:
                 end,
                 curve.settings,
                 self.source.label,
-                self.placement.label,
+                self._precision(curve).label,
             )
         )
+
+    def _precision(self, curve: Curve) -> Placement:
+        """Where it is measured, and at which precision."""
+        is_exact = curve.exact or curve.optimizer == "lbfgs"
+        return replace(self.placement, dtype=torch.float32) if is_exact else self.placement

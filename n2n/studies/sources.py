@@ -1,5 +1,6 @@
 """Where the studies' pictures come from: the course's files, photos, or what is always at hand."""
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,10 @@ import numpy as np
 from n2n.data import course
 from n2n.data.course import Pairs
 
+HELD_OUT = "a part held out"
+COURSE = re.compile(r"files of the course's format in ([^;]+)")
+PHOTOS = re.compile(r"photos of (.+), validation: (.+); point sampling")
+
 
 class Source:
     """Pairs to train on, windows to validate on, and the photos behind them.
@@ -16,12 +21,20 @@ class Source:
     Args:
         folder: one that holds the course's two files, or photos; None for scikit-image's photos.
         validation: other photos to validate on, where `folder` holds photos.
+
+    Raises:
+        ValueError: photos to validate on, and none to train on.
     """
 
     def __init__(self, folder: Path | None = None, validation: Path | None = None) -> None:
         self.folder, self._validation = folder, validation
         self._is_course = folder is not None and (folder / course.TRAINING_FILE).is_file()
         self._kept: dict[tuple[str, int], Pairs] = {}
+        if validation is not None and (folder is None or self._is_course):
+            raise ValueError(
+                f"--validation {validation.name} goes with a folder of photos in --data; "
+                "the course's files and the sample photos have their own"
+            )
 
     @property
     def label(self) -> str:
@@ -33,7 +46,7 @@ class Source:
                 f"files of the course's format in {self.folder.name}; "
                 "where new windows are cut, scikit-image's sample photos"
             )
-        others = "a part held out" if self._validation is None else self._validation.name
+        others = HELD_OUT if self._validation is None else self._validation.name
         return f"photos of {self.folder.name}, validation: {others}; point sampling"
 
     def pairs(self, count: int) -> Pairs:
@@ -72,6 +85,16 @@ class Source:
             assert self.folder is not None
             self._kept[name, 0] = course.read_pairs(self.folder / name)
         return self._kept[name, 0]
+
+
+def options(label: str) -> str:
+    """The command line's words for the source that a record tells of, or nothing."""
+    if found := COURSE.match(label):
+        return f" --data {found[1]}"
+    if found := PHOTOS.match(label):
+        validation = "" if found[2] == HELD_OUT else f" --validation {found[2]}"
+        return f" --data {found[1]}{validation}"
+    return ""
 
 
 def _first(pairs: Pairs, count: int, name: str) -> Pairs:

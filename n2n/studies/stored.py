@@ -1,11 +1,13 @@
 """The records of the full runs, which come with the package, and a live run drawn over them."""
 
+import math
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from n2n.studies.base import Study
 from n2n.studies.record import LIVE, Record
+from n2n.studies.sources import options
 
 _STUDIES = Path(__file__).parent
 
@@ -37,6 +39,17 @@ def to_look_at(path: Path) -> Record:
 def is_whole(study: Study, record: Record) -> bool:
     """Whether every curve of the full run has ended, be it for the first seed alone."""
     return {curve.name for curve in study.curves(False)} <= {name for name, _ in record.endings}
+
+
+def command(study: Study, record: Record) -> str:
+    """The command that makes a record such as this."""
+    data = {options(ending.data) for ending in record.endings.values()}
+    seconds = record.seconds
+    budget = f" --seconds-budget {1000 * math.ceil(seconds / 1000)}"
+    return (
+        f"python -m n2n study {study.name}{''.join(sorted(data))}"
+        f"{budget if seconds > study.budget_seconds else ''} --out assets/studies"
+    )
 
 
 def over(below: Record, live: Record) -> Record:

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from n2n.studies import figures
+from n2n.studies import figures, networks
 from n2n.studies.base import Curve, Quick, Study
 from n2n.studies.fitting import fit
 from n2n.studies.record import Record, mean_and_spread
@@ -22,7 +22,7 @@ def curves(quick: bool) -> list[Curve]:
     if not quick:
         settings = {"samples": 500, "batch": 50, "epochs": 40, "validate_every": 20}
     return [
-        Curve(name, network="ee559", optimizer="adamw", rate=1e-3, decay=0.8, **options, **settings)
+        Curve(name, **networks.OURS, optimizer="adamw", rate=1e-3, decay=0.8, **options, **settings)
         for name, options in VARIANTS.items()
     ]
 

@@ -16,6 +16,7 @@ from n2n.randomness import seeded_initialization
 from n2n.studies import STUDIES, Curve, Source
 from n2n.studies.fitting import batches_of, fit, held_out, psnr_of, tflop_of_a_pass
 from n2n.studies.networks import PooledAutoencoder, half_sparse_xavier, kernels
+from n2n.studies.sources import options
 from tests.studies.small import SOURCE, small
 from tests.tiny import CPU, one_thread, photo, refused
 
@@ -152,7 +153,7 @@ def test_files_of_the_course_come_first(tmp_path: Path) -> None:
     course.write_pairs(tmp_path / course.TRAINING_FILE, pairs)
     source = Source(tmp_path)
     assert torch.equal(source.pairs(4).first, pairs.first[:4])
-    assert tmp_path.name in source.label
+    assert options(source.label) == f" --data {tmp_path.name}"
     with refused("needs 7 pairs", "holds 6"):
         source.pairs(7)
     with refused("val_data.pkl"):
@@ -163,6 +164,9 @@ def test_photos_make_pairs(tmp_path: Path) -> None:
     for index in range(4):
         images.write(tmp_path / f"{index}.png", photo(70, 80, index))
     source = Source(tmp_path)
+    assert options(source.label) == f" --data {tmp_path.name}"
+    others = Source(tmp_path, tmp_path / "others")
+    assert options(others.label) == f" --data {tmp_path.name} --validation others"
     assert source.pairs(3) is source.pairs(3)  # drawn but once
     assert len(source.photos[0]) == 3
     assert source.windows(2).second.shape == (2, 3, 32, 32)

@@ -40,6 +40,8 @@ def test_a_file_that_was_cut_is_read_up_to_the_cut(tmp_path: Path) -> None:
 def test_other_lines_are_left_out(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text('[]\n{}\n"text"\nnull\n{"end": "done"}\n\n')
+    with path.open("a") as file:
+        file.write(json.dumps(vars(ending()) | {"settings": "x"}) + "\n")
     record = Record.read(path)
     assert (record.rows, record.endings) == ([], {})
 

@@ -10,7 +10,7 @@ from PIL import Image
 from n2n import shipped
 from n2n.__main__ import main
 from n2n.cli.course_model import TEAMS
-from n2n.studies import STUDIES, Record, Row, report, result, stored
+from n2n.studies import STUDIES, Record, Row, Source, report, result, stored
 from n2n.studies.record import DIVERGED, DONE, OUT_OF_TIME, Ending
 
 ROOT = Path(__file__).parents[2]
@@ -90,11 +90,30 @@ def test_every_claim_names_its_command() -> None:
     page = report.page(records(), TEAMS)
     for name, study in STUDIES.items():
         section = section_of(page, name)
-        assert f"python -m n2n study {name} --out" in section
+        assert f"`{stored.command(study, Record())}`" in section
         assert study.reported in section
         assert study.differs in section
     for value in TEAMS.values():
         assert f"| {value:.2f} |" in page
+
+
+def test_the_command_names_pictures_and_time() -> None:
+    study = STUDIES["batchnorm"]
+    curve = study.curves(False)[0]
+    seconds = 2 * study.budget_seconds + 1
+    record = Record(rows=[Row(curve.name, 0, 1, 1, seconds, {"loss": 0.1})])
+    record.add(Ending(curve.name, 0, DONE, curve.settings, Source().label, "CPU"))
+    assert stored.command(study, Record()).endswith("study batchnorm --out assets/studies")
+    assert stored.command(study, record).endswith("--seconds-budget 8000 --out assets/studies")
+
+
+def test_records_that_are_not_there_change_no_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["study", "report", "--records", str(tmp_path / "none"), "--out", str(tmp_path)]
+    assert main(words) == 2
+    assert "is not a folder" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_writes_the_page_and_small_figures(tmp_path: Path) -> None:
@@ -124,10 +143,10 @@ def test_the_stored_page_is_that_of_the_stored_records() -> None:
 
 
 def test_a_card_counts_as_far_as_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    card = {"psnr_db": {"CBSD68 point-sampling:10": 24.5, "CBSD68 gaussian:25": 26.14}}
+    card = {"course_psnr_db": {"A": 24.5, "A, self-ensemble": 24.6}}
     monkeypatch.setattr(shipped, "card", lambda name: card if name == "seed" else {})
     page = report.page(records(), TEAMS)
-    assert row_of(page, "The same network")[1] == "24.50 dB (CBSD68 point-sampling:10)"
+    assert row_of(page, "The same network")[1] == "24.50 dB A; 24.60 dB A, self-ensemble"
     assert row_of(page, "Our network, as shipped")[1] == MISSING
 
 

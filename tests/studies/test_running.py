@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from n2n.__main__ import main
-from n2n.devices import Placement
+from n2n.devices import Placement, place
 from n2n.studies import STUDIES, Curve, Record, Source, Study, StudyRun, running
 from n2n.studies.base import Enough
-from n2n.studies.record import DIVERGED, DONE, OUT_OF_TIME, Row
+from n2n.studies.record import DIVERGED, DONE, OUT_OF_TIME, Ending, Row
 from tests.studies.small import SOURCE
 from tests.tiny import CPU, refused
 from tests.toy_runs import Clock
@@ -108,6 +108,41 @@ def test_a_curve_is_measured_anew_when_its_settings_change() -> None:
     assert not replace(curve, most_steps=3).is_of(told)
 
 
+def test_a_record_of_other_pictures_is_left_alone(toy: Toy, tmp_path: Path) -> None:
+    path = tmp_path / "toy.jsonl"
+    list(toy.run(path).events())
+    whole = path.read_text()
+    (tmp_path / "photos").mkdir()
+    with refused("sample photos", "photos of photos", "another folder"):
+        StudyRun(toy.study, Record.read(path), Source(tmp_path / "photos"), CPU)
+    assert path.read_text() == whole
+
+
+def test_seeds_that_another_machine_added_stay(toy: Toy) -> None:
+    run = toy.run()
+    run.record.add(Ending("slow", 2, DONE, toy.curves(False)[1].settings | {"seed": 2}, "", ""))
+    run.record.add(Ending("slow", 1, DONE, {"rate": 9}, "", ""))
+    list(run.events())
+    assert set(run.record.endings) == {(name, 0) for name in NAMES} | {("slow", 2)}
+
+
+def test_records_tell_the_precision(toy: Toy) -> None:
+    bf16 = place("cpu", "bf16")
+    found = {
+        name: StudyRun(toy.study, Record(), SOURCE, bf16)._precision(Curve("a", **options)).label
+        for name, options in {
+            "usual": {},
+            "exact": {"exact": True},
+            "lbfgs": {"optimizer": "lbfgs"},
+        }.items()
+    }
+    assert {name: label.rpartition(" ")[2] for name, label in found.items()} == {
+        "usual": "bf16",
+        "exact": "fp32",
+        "lbfgs": "fp32",
+    }
+
+
 def test_command_runs_a_study_and_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +167,8 @@ def test_command_runs_a_study_and_goes_on(
     [
         (["--data", "nowhere"], "nowhere"),
         (["--seconds-budget", "-1"], "more than 0 seconds"),
+        (["--seconds-budget", "0"], "more than 0 seconds"),
+        (["--validation", "photos"], "goes with a folder of photos"),
         (["--device", "tpu"], "tpu"),
     ],
 )

@@ -4,7 +4,6 @@ They are drawn from the noise as it was before it was cut off to fit into 8 bit,
 added it: the theory wants white noise. Of a file no such thing is known, and the view says so.
 """
 
-import contextlib
 import functools
 import time
 from collections.abc import Iterator
@@ -13,9 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-import n2n
 from n2n import images, posterior
-from n2n.noise import LevelRange
 from n2n.noise.gaussian import Gaussian
 from n2n.posterior import LAST_SIGMA_255, STEPS, Moments
 from n2n.ui.handlers import models, network, own, words
@@ -108,7 +105,8 @@ def _plan(scene: Scene, model: str | None, look: Look) -> Plan:
         )
     if model is None:
         raise ValueError("choose a model first")
-    _check_model(model, sigma)
+    trained = own.card(model).get("training", {}).get("noise", "")
+    posterior.require_trained(own.title(model), trained, sigma)
     box, drawn = crop_box(scene.noisy, look, PART_PX), scene.drawn
     if drawn is not None and (drawn.model, drawn.box, drawn.sigma_255) != (model, box, sigma):
         drawn = None
@@ -129,27 +127,6 @@ def _sigma(scene: Scene) -> float:
     if level.doubt is not None:
         raise ValueError(f"samples need to know how strong the noise is, but {level.doubt}")
     return level.sigma_255
-
-
-def _check_model(model: str, sigma_255: float) -> None:
-    """A walk goes down from σ: the model must be good at every level on the way."""
-    title, trained = own.title(model), None
-    with contextlib.suppress(ValueError):
-        trained = n2n.parse_noise(str(own.card(model).get("training", {}).get("noise")))
-    if (
-        not isinstance(trained, LevelRange)
-        or trained.family is not Gaussian
-        or trained.low > LAST_SIGMA_255
-    ):
-        raise ValueError(
-            f"{title} was not trained on Gaussian noise of every level from σ {LAST_SIGMA_255}; "
-            "choose another model"
-        )
-    if sigma_255 > trained.high:
-        raise ValueError(
-            f"{title} was trained up to σ {trained.high:g}, this noise has σ {sigma_255:.3g}; "
-            "choose less noise"
-        )
 
 
 def _expected_seconds(plan: Plan) -> float | None:

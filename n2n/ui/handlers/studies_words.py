@@ -7,6 +7,7 @@ from typing import Any
 from n2n.jobs import State, View
 from n2n.studies import STUDIES, Curve, Event, Record, Study
 from n2n.studies.base import QUICK_SECONDS
+from n2n.studies.stored import command
 from n2n.ui.handlers import words
 from n2n.ui.handlers.models import duration
 from n2n.ui.handlers.studies_run import usual_seconds
@@ -71,15 +72,15 @@ def facts(name: str, record: Record | None) -> str:
 def _ours(study: Study, record: Record | None) -> str:
     if record is None:
         setting = words.sentence(study.setting(study.curves(False)))
-        command = f"python -m n2n study {study.name} --out FOLDER"
         most = duration(study.budget_seconds)
-        return f"{setting}. {NOT_MEASURED} The command, which takes at most {most}: {command}"
+        how = f"The command, which takes at most {most}: {command(study, Record())}"
+        return f"{setting}. {NOT_MEASURED} {how}"
     endings = record.endings.values()
     setting = words.sentence(study.setting([Curve(**ending.settings) for ending in endings]))
     data, device = (
         "; ".join(sorted({getattr(e, of) for e in endings})) for of in ("data", "device")
     )
-    return f"{setting}; {data}; {device}."
+    return f"{setting}; {data}; {device}. The command: {command(study, record)}"
 
 
 def state(view: View[Event], seconds: float) -> str:

@@ -76,6 +76,8 @@ def load_state(path: Path) -> dict[str, Any]:
         ValueError: the file is missing, damaged, or no state.
     """
     tensors, metadata = _read(path)
+    # Copies, which lie as PyTorch lays them: some chips' sums depend on a tensor's alignment.
+    tensors = {name: tensor.clone() for name, tensor in tensors.items()}
     if STATE_KEY not in metadata:
         raise ValueError(
             f"{path.name} is no checkpoint of a run; give the .checkpoint file that training wrote"

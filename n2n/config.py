@@ -49,6 +49,7 @@ class TrainConfig:
         _known(self.initialization, INITIALIZATIONS, "initialization")
         _known(self.targets, get_args(Targets), "targets")
         parse(self.noise)
+        _named(self.model_kwargs)
         if not (0 < self.rate < math.inf and 0 <= self.decay < 1 and 0 <= self.average < 1):
             raise ValueError(
                 "the learning rate must be positive, decay and average in [0, 1); got "
@@ -86,3 +87,8 @@ class TrainConfig:
 def _known(value: str, names: Iterable[str], what: str) -> None:
     if value not in names:
         raise ValueError(f"unknown {what} {value!r}; choose one of {', '.join(names)}")
+
+
+def _named(arguments: object) -> None:
+    if not isinstance(arguments, dict):
+        raise ValueError(f"a network takes names and values, got {arguments!r}")

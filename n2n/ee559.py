@@ -22,7 +22,8 @@ from n2n.losses import l2
 from n2n.models import model_spec
 from n2n.optimizers import ADAPTIVE, create_optimizer
 from n2n.randomness import seeded_initialization
-from n2n.training import Budget, Schedule, Step, guarded, train
+from n2n.schedules import Budget, Schedule
+from n2n.training import Step, guarded, train
 
 OWN = "ee559"
 PRETRAINED = "bestmodel.pth"

@@ -20,8 +20,9 @@ from n2n.noise.gaussian import Gaussian
 from n2n.noise_level import NoiseLevel
 from n2n.randomness import keyed_rng
 
-# Colour AWGN, PSNR in dB at σ = 15, 25, 50, as the papers and KAIR's tables print them. All were
-# trained with clean targets; FFDNet and DRUNet are told σ.
+# Colour AWGN, PSNR in dB at σ = 15, 25, 50, as the papers and KAIR's tables print them. All but
+# CBM3D were trained, with clean targets. CBM3D, FFDNet and DRUNet are told σ; IRCNN and SwinIR are
+# one network for each.
 PUBLISHED: dict[str, dict[str, tuple[float, float, float]]] = {
     "CBSD68": {
         "CBM3D": (33.52, 30.71, 27.38),

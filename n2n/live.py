@@ -62,6 +62,7 @@ class LiveRun:
         checkpoint: where to keep the state, and beside it, as .csv, the history.
         placement: where to compute; by default the best device of this machine.
         every_seconds: how often at least an event shows a new row.
+        validate_seconds: how often at most the held-out photos are looked at; None: with each row.
         checkpoint_seconds: how often the state is saved; also on stopping.
         pace: seconds to wait after each step, for slow motion; may be set while the run goes on.
         references: PSNR in dB to compare with, on the same pictures under the same noise.
@@ -76,6 +77,7 @@ class LiveRun:
     resume: InitVar[Path | Saved | None] = None
     placement: Placement | None = None
     every_seconds: float = 0.5
+    validate_seconds: float | None = None
     checkpoint_seconds: float = 10.0
     pace: float = 0.0
     history: History = field(default_factory=History)
@@ -159,7 +161,7 @@ class LiveRun:
     def _steps(self) -> Iterator[Step]:
         return self.run.steps(
             self.checkpoint,
-            self.every_seconds,
+            self.every_seconds if self.validate_seconds is None else self.validate_seconds,
             validate=self._look,
             checkpoint_seconds=self.checkpoint_seconds,
         )

@@ -15,9 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from n2n.losses import Loss
 from n2n.processes import PeerLost
-from n2n.schedules import Budget as Budget  # as ever, also from here
 from n2n.schedules import Rates
-from n2n.schedules import Schedule as Schedule
 
 HALF_MAX = torch.finfo(torch.half).max  # weight files are at half precision
 # By how much a validation may be below the best one: of a good network, and of one not yet lost.
@@ -32,7 +30,10 @@ MOST_VALIDATIONS = 500
 
 @dataclass(frozen=True)
 class Validation:
-    """Scores on held-out photos: the run's own loss, and PSNR (convention A) of 8-bit output."""
+    """Scores on held-out photos: loss, and PSNR (convention A) of 8-bit output.
+
+    The loss is the run's own as it was at the beginning, so that all of a run's compare.
+    """
 
     loss: float
     psnr_db: float
@@ -129,11 +130,12 @@ def averaged_model(model: nn.Module, decay: float) -> AveragedModel:
     """
 
     @torch.no_grad()
-    def lerp(average: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
-        weight = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
-        torch._foreach_lerp_(average, current, weight)
+    def lerp(kept: list[Tensor], current: list[Tensor], _: Tensor | int) -> None:
+        count = int(average.n_averaged)  # the one in memory: a GPU's would be waited for
+        torch._foreach_lerp_(kept, current, 1 - min(decay, (1 + count) / (10 + count)))
 
-    return AveragedModel(model, multi_avg_fn=lerp)  # type: ignore[arg-type]
+    average = AveragedModel(model, multi_avg_fn=lerp)  # type: ignore[arg-type]
+    return average
 
 
 def taught(

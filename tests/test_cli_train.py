@@ -173,9 +173,46 @@ def test_a_lost_run_fails_in_a_line_and_keeps_the_checkpoint(
     assert run(*small, *wild, "--steps", 50) == 1
     last = capsys.readouterr().err.splitlines()[-1]
     assert "lower the learning rate" in last
-    assert f"the last checkpoint is {tmp_path / 'mine.checkpoint'}" in last
-    assert (tmp_path / "mine.checkpoint").read_bytes() == before
+    assert (tmp_path / "mine.checkpoint.before").read_bytes() == before
     assert (tmp_path / "mine.safetensors").read_bytes() == weights
+
+
+def test_what_an_earlier_run_kept_is_put_aside(
+    tmp_path: Path, small: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever forgets --resume loses nothing."""
+    assert run(*small, "--steps", 6) == 0
+    before = (tmp_path / "mine.checkpoint").read_bytes()
+    assert run(*small, "--steps", 2) == 0
+    assert "--resume goes on from it" in capsys.readouterr().err
+    assert (tmp_path / "mine.checkpoint.before").read_bytes() == before
+    card = json.loads((tmp_path / "mine.json").read_text())
+    assert run(*small, "--steps", 3, "--init", tmp_path / "mine.safetensors") == 0
+    more = json.loads((tmp_path / "mine.json").read_text())
+    assert (card["steps"], more["steps"]) == (2, 5)
+    assert more["gigapixels"] >= card["gigapixels"]
+    assert (len(card["commands"]), len(more["commands"])) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--checkpoint", "OUT/mine.safetensors"], "two files"),
+        (["--out", "/proc/none/mine.safetensors"], "/proc/none"),
+        (["--model-kwargs", "[1]"], "names and values"),
+    ],
+)
+def test_what_could_not_be_written_is_refused_at_once(
+    tmp_path: Path,
+    small: list[Any],
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    says: str,
+) -> None:
+    given = [word.replace("OUT", str(tmp_path)) for word in words]
+    assert run(*small, "--steps", 2, *given) == 2
+    assert says in capsys.readouterr().err.splitlines()[-1]
+    assert list(tmp_path.glob("mine.*")) == []
 
 
 def test_a_run_without_memory_fails_in_a_line_and_keeps_what_it_has(
@@ -188,20 +225,21 @@ def test_a_run_without_memory_fails_in_a_line_and_keeps_what_it_has(
     draw = NoisyPairs.at
 
     def until_memory_ends(pairs: NoisyPairs, step: int) -> Any:  # noqa: ANN401
-        if step == 2:
+        if step == 4:
             raise MemoryError
         return draw(pairs, step)
 
     before = (tmp_path / "mine.checkpoint").read_bytes()
     monkeypatch.setattr(NoisyPairs, "at", until_memory_ends)
-    assert run(*small, "--steps", 3, "--seed", 1) == 1
+    resume = ["--resume", tmp_path / "mine.checkpoint", "--steps", 6]
+    assert run(*small, *resume) == 1
     last = capsys.readouterr().err.splitlines()[-1]
     assert "take a smaller batch or crop" in last
     assert f"the last checkpoint is {tmp_path / 'mine.checkpoint'}" in last
     assert (tmp_path / "mine.checkpoint").read_bytes() == before
     steps = [row.step for row in History.read_csv(tmp_path / "mine.csv").rows]
     assert steps[0] == 0
-    assert steps[-1] < 2, "the history is that of the earlier run"
+    assert steps[-1] < 4
 
 
 def test_a_full_disk_is_said_once(

@@ -238,6 +238,16 @@ def test_grey_images_have_one_noise_for_all_channels() -> None:
         assert torch.equal(view, same[~grey[0]])
 
 
+def test_frozen_batches_have_their_plain_steps_once() -> None:
+    frozen = pairs(frozen=2, plain_steps=3, file_step=True, exposure=0.0, grey=0.0, batch=16)
+    plain, filed = frozen.at(2)[0], frozen.at(4)[0]
+    assert torch.equal(frozen.at(0)[0], plain)
+    assert float(plain.min()) < 0
+    clipped = filed.flatten(1).amin(1) >= 0
+    assert 0 < int(clipped.sum()) < 16
+    assert torch.equal(filed[~clipped], plain[~clipped])
+
+
 def test_plain_steps_know_photos_under_noise_alone() -> None:
     late = {"exposure": 0.5, "grey": 0.5, "file_step": True}
     one = pairs(plain_steps=2, **late)

@@ -9,12 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from n2n.losses import l2
-from n2n.training import (
-    Budget,
-    Schedule,
-    Step,
-    train,
-)
+from n2n.schedules import Budget, Schedule
+from n2n.training import Step, train
 from tests.tiny import one_thread, random_picture  # noqa: F401  a fixture
 from tests.toy_runs import Clock, line, told_clock  # noqa: F401  a fixture
 

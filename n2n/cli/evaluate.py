@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -87,16 +88,16 @@ def _photos(arguments: argparse.Namespace) -> int:
         f"{data_set}: {len(pictures)} photos; PSNR in dB of the 8-bit output "
         "(A: mean per image, B: global)",
     )
-    table: dict[str, list[float]] = {}
+    table: dict[str, dict[str, float]] = defaultdict(dict)
     for text in arguments.noise:
         for row in _rows(arguments, data_set, pictures, text):
             if arguments.json:
                 print(json.dumps(row), flush=True)
             _tell(arguments, _line(row))
-            table.setdefault(f"**{row['model']}**", []).append(row["psnr_db"])
+            table[f"**{row['model']}**"][text] = row["psnr_db"]
         for method, value in _published(arguments, data_set, text).items():
-            table.setdefault(method, []).append(value)
-            _tell(arguments, f"{text:>16}  {method:<12} {value:6.2f}  (published, clean targets)")
+            table[method][text] = value
+            _tell(arguments, f"{text:>16}  {method:<12} {value:6.2f}  (published)")
     if arguments.markdown:
         print(_markdown(data_set, arguments.noise, table))
     if arguments.figure is not None and processes.leads():
@@ -106,6 +107,8 @@ def _photos(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     """Refuse at once what would be refused after an hour."""
+    if arguments.limit is not None and arguments.limit < 1:
+        raise ValueError(f"--limit takes 1 or more photos, got {arguments.limit}")
     if arguments.card and arguments.limit is not None:
         raise ValueError("a card records whole data sets: leave out --limit")
     for text in arguments.noise:
@@ -139,12 +142,11 @@ def _rows(
             _record(name, row)
 
 
-def _markdown(data_set: str, noises: Sequence[str], table: dict[str, list[float]]) -> str:
-    """PSNR A, models and published methods by noise; a method not published at one has no row."""
+def _markdown(data_set: str, noises: Sequence[str], table: dict[str, dict[str, float]]) -> str:
+    """PSNR A, models and published methods by noise; a dash where one was not published."""
     rows = [[f"PSNR on {data_set}, dB", *noises], ["---", *("---" for _ in noises)]]
     for name, values in table.items():
-        if len(values) == len(noises):
-            rows.append([name, *(f"{value:.2f}" for value in values)])
+        rows.append([name, *(f"{values[n]:.2f}" if n in values else "–" for n in noises)])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

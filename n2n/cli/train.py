@@ -4,6 +4,7 @@ import argparse
 import json
 import shlex
 import sys
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from n2n.saved import Saved
 from n2n.training import Diverged, OutOfMemory
 
 EVERY_SECONDS = 1.0  # a row of the history
+VALIDATE_SECONDS = 10.0  # nobody watches, and a look may take as long as ten steps
 FATAL = (Diverged, OutOfMemory, PeerLost)  # end a run; what was kept of it stays
 
 
@@ -67,12 +69,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Train until the budget is used or someone stops it; the result is written either way."""
     if arguments.init is not None and arguments.resume is not None:
         raise ValueError("a run begins with --init or goes on with --resume, not both")
-    out: Path = arguments.out
-    if out.suffix != ".safetensors":
-        raise ValueError(f"--out names a .safetensors file, got {out}")
     try:
         with processes.joined():
             with processes.unanimous():
+                _check_files(arguments)
                 live, source = _live_run(arguments)
             _require_same(live)
             with stoppable() as stop, leading():
@@ -85,6 +85,28 @@ def run(arguments: argparse.Namespace) -> int:
         kept = f"; the last checkpoint is {checkpoint}" if checkpoint.is_file() else ""
         say(f"n2n train: {error}{kept}")
         return FAILED
+
+
+def _check_files(arguments: argparse.Namespace) -> None:
+    """Refuse before the training what could not be written after it."""
+    out, checkpoint = arguments.out, _checkpoint(arguments)
+    if out.suffix != ".safetensors":
+        raise ValueError(f"--out names a .safetensors file, got {out}")
+    if checkpoint.resolve() == out.resolve():
+        raise ValueError("--checkpoint and --out must be two files")
+    for folder in {out.parent, checkpoint.parent} if processes.leads() else ():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise ValueError(f"{folder} cannot be written to: {error.strerror}") from error
+
+
+def _put_aside(checkpoint: Path) -> None:
+    """What an earlier run kept there: whoever forgot --resume has not lost it."""
+    if checkpoint.is_file():
+        before = checkpoint.replace(checkpoint.with_name(f"{checkpoint.name}.before"))
+        say(f"the checkpoint of an earlier run is now {before}; --resume goes on from it")
 
 
 def _require_same(live: LiveRun) -> None:
@@ -101,6 +123,8 @@ def _checkpoint(arguments: argparse.Namespace) -> Path:
 def _lead(live: LiveRun, arguments: argparse.Namespace, source: str, stop: StopFlag) -> int:
     """Train, and write what came of it."""
     out: Path = arguments.out
+    if arguments.resume is None:
+        _put_aside(_checkpoint(arguments))
     try:
         stopped = _train(live, stop)
     except FATAL:
@@ -109,9 +133,11 @@ def _lead(live: LiveRun, arguments: argparse.Namespace, source: str, stop: StopF
     live.save_weights(out)  # first: the rest can do without
     _write_card(live, arguments, source)
     _write_history(live, out)
+    kept = live.checkpoint is not None and live.checkpoint.is_file()
     say(
         f"{'stopped' if stopped else 'done'} after {live.run.start} steps, "
-        f"{live.run.gigapixels:.3f} gigapixels: {out}; go on with --resume {live.checkpoint}"
+        f"{live.run.gigapixels:.3f} gigapixels: {out}"
+        + (f"; go on with --resume {live.checkpoint}" if kept else "")
     )
     return DONE
 
@@ -130,6 +156,7 @@ def _live_run(arguments: argparse.Namespace) -> tuple[LiveRun, str]:
         resume=saved,
         placement=place(arguments.device, arguments.dtype),
         every_seconds=EVERY_SECONDS,
+        validate_seconds=VALIDATE_SECONDS,
         checkpoint_seconds=CHECKPOINT_SECONDS,
     )
     if arguments.init is not None:
@@ -195,8 +222,11 @@ def _write_card(live: LiveRun, arguments: argparse.Namespace, source: str) -> No
     """What the file is and how it came about, as JSON beside it."""
     run, weights = live.run, arguments.out
     training = asdict(live.config)
+    totals = {"steps": run.start, "gigapixels": run.gigapixels, "seconds": run.budget.elapsed}
     if live.config.teacher is not None:
         training["teacher"] = Path(live.config.teacher).name
+    command = shlex.join(["python", "-m", "n2n", *_without_folders(sys.argv[1:])])
+    earlier = _earlier_card(arguments)
     card = {
         "name": weights.stem,
         **run.spec._asdict(),
@@ -204,15 +234,20 @@ def _write_card(live: LiveRun, arguments: argparse.Namespace, source: str) -> No
         "kmacs_per_pixel": round(kmacs_per_pixel(run.result), 2),
         "training": training,
         "photos": source,
-        "steps": run.start,
-        "gigapixels": round(run.gigapixels, 3),
-        "seconds": round(run.budget.elapsed),
+        **{name: round(value + earlier.get(name, 0), 3) for name, value in totals.items()},
         "device": run.placement.label,
         "validation_psnr_db": round(run.validate().psnr_db, 3),
-        "command": shlex.join(["python", "-m", "n2n", *_without_folders(sys.argv[1:])]),
+        "commands": [*earlier.get("commands", []), command],
         "sha256": sha256(weights),
     }
-    recipe = settings.NAMED.get(arguments.recipe)
+    recipe = settings.NAMED.get(arguments.recipe or weights.stem)
     if recipe is not None:
         card |= {"purpose": recipe.purpose, "known_failures": list(recipe.known_failures)}
     weights.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
+
+
+def _earlier_card(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Of the weights that the run began with, if they have one: what they saw counts, too."""
+    path = None if arguments.init is None else arguments.init.with_suffix(".json")
+    found: dict[str, Any] = json.loads(path.read_text()) if path and path.is_file() else {}
+    return found

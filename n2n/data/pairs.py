@@ -62,9 +62,9 @@ class NoisyPairs:
 
     def at(self, step: int) -> Batch:
         """The batch of one step."""
+        plain = step < self.plain_steps
         if self.frozen is not None:
             step %= self.frozen
-        plain = step < self.plain_steps
         clean = self.photos.crops(self.batch, self.crop_px, self._rng(step, "crop"))
         if self.exposure > 0 and not plain:
             clean = self._with_drawn(clean, step)

@@ -21,11 +21,12 @@ from n2n.noise import LevelRange, Noise, parse
 from n2n.noise.sampling import PointSampling
 from n2n.optimizers import ADAPTIVE, Hybrid, create_optimizer
 from n2n.randomness import seeded_initialization
+from n2n.schedules import Budget, Schedule
 from n2n.studies.base import Curve, Enough, never
 from n2n.studies.networks import build
 from n2n.studies.record import Row
 from n2n.studies.sources import Source
-from n2n.training import Budget, Schedule, Step, train
+from n2n.training import Step, train
 
 WINDOWS_ON_THE_WAY = 100
 CHUNK = 100  # pictures validated at once

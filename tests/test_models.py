@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from n2n.models import (
 )
 from n2n.models.autoencoder import Autoencoder, Transposed
 from n2n.models.full_unet import FullResolutionUNet
+from n2n.models.padding import pad_to_multiple
 from n2n.models.residual_unet import ResidualUNet, clipped_white
 from n2n.models.unet import UNet
 from n2n.randomness import seeded_initialization
@@ -252,6 +254,20 @@ def test_the_models_cover_the_architectures() -> None:
         "residual-unet": ResidualUNet,
         "full-resolution-unet": FullResolutionUNet,
     } == ARCHITECTURES
+
+
+@pytest.mark.parametrize(
+    ("sides", "modes"),
+    [((9, 16), ("reflect", "reflect")), ((13, 11), ("reflect",) * 2), ((3, 1), ("edge", "edge"))],
+)
+def test_padding_mirrors_and_repeats_what_is_too_short(
+    sides: tuple[int, int], modes: tuple[str, str]
+) -> None:
+    image = random_picture(1, 3, *sides)
+    ends = [-side % 8 for side in sides]
+    expected = np.pad(image.numpy(), ((0, 0), (0, 0), (0, ends[0]), (0, 0)), mode=modes[0])
+    expected = np.pad(expected, ((0, 0), (0, 0), (0, 0), (0, ends[1])), mode=modes[1])
+    np.testing.assert_array_equal(pad_to_multiple(image, 8).numpy(), expected)
 
 
 def test_half_precision_weights_leave_the_picture_at_its_own() -> None:

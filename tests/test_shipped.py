@@ -114,7 +114,7 @@ def test_unknown_names_are_refused() -> None:
 @every_photo
 @pytest.mark.parametrize(("sigma_255", "least_db"), [(2, 0), (5, 0), (25, 8), (75, 8), (100, 8)])
 def test_photos_gain(name: str, photo: str, sigma_255: float, least_db: float) -> None:
-    """At σ 75 and 100 beyond what they were trained on, at σ 2 where a denoiser can easily do harm."""
+    """σ 75 and 100 are beyond what they were trained on; at σ 2 a denoiser can easily do harm."""
     clean = clean_crop(photo).astype(np.float32) / 255
     noisy = clean + white_noise(clean.shape, sigma_255)
     assert gain_db(noisy, denoiser(name)(noisy), clean) > least_db
@@ -140,6 +140,19 @@ def test_grey_pictures_gain(name: str, photo: str) -> None:
     clean = clean_crop(photo).mean(-1).round().astype(np.uint8)
     noisy = as_file(clean / 255 + white_noise(clean.shape, 25))
     assert gain_db(noisy, denoiser(name)(noisy), clean) > 7
+
+
+@every_white_model
+@pytest.mark.parametrize("sides", [(121, 123), (127, 121)])
+def test_odd_sides_are_denoised_up_to_the_border(name: str, sides: tuple[int, int]) -> None:
+    """They are padded at the bottom and at the right, where nothing of it may show."""
+    noise = white_noise((*sides, 3), 50)
+    left = denoiser(name)(0.5 + noise) - 0.5
+    top, bottom, first, last = (
+        float(np.square(part).mean()) for part in (left[:8], left[-8:], left[:, :8], left[:, -8:])
+    )
+    assert bottom < 2 * top
+    assert last < 2 * first
 
 
 @every_white_model

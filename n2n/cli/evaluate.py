@@ -139,7 +139,7 @@ def _rows(
         row = {"data_set": data_set, "noise": text, "model": name, **row}
         yield row
         if arguments.card and processes.leads():
-            _record(name, row)
+            _record(name, row, "psnr_db_fp32" if arguments.dtype == "fp32" else "psnr_db")
 
 
 def _markdown(data_set: str, noises: Sequence[str], table: dict[str, dict[str, float]]) -> str:
@@ -238,12 +238,15 @@ def _options(row: dict[str, Any]) -> str:
     )
 
 
-def _record(name: str, row: dict[str, Any]) -> None:
-    """Put a result into the card of a shipped model, under data set and noise."""
+def _record(name: str, row: dict[str, Any], scores: str) -> None:
+    """Put a result into the card of a shipped model, under data set and noise.
+
+    What fp32 was asked for stands apart: so a card tells what bf16 costs.
+    """
     path = shipped.weights_path(name).with_suffix(".json")
     card = json.loads(path.read_text()) if path.is_file() else {}
-    card.setdefault("psnr_db", {})[f"{row['data_set']} {row['noise']}{_options(row)}"] = round(
-        row["psnr_db"], 2
+    card.setdefault(scores, {})[f"{row['data_set']} {row['noise']}{_options(row)}"] = round(
+        row["psnr_db"], 4
     )
     path.write_text(json.dumps(card, indent=1) + "\n")
     say(f"recorded in {path.name}")

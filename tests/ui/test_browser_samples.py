@@ -29,6 +29,7 @@ def test_samples_are_drawn_when_asked_for(visit: Callable[..., Page], tmp_path: 
     page.get_by_role("button", name="Draw another").wait_for(timeout=DONE_MS)
     labels = page.get_by_text(re.compile(r"(Sample \d|Denoised|Mean of 4), [\d.]+ dB"))
     labels = labels.filter(visible=True)
+    labels.nth(5).wait_for(timeout=DONE_MS)  # the pictures come one after the other
     values = [float(re.findall(r"[\d.]+(?= dB)", text)[0]) for text in labels.all_inner_texts()]
     assert len(values) == 6
     *samples, denoised, mean = values

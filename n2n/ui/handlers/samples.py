@@ -91,7 +91,8 @@ def draw(visitor: str, model: str | None, look: Look) -> Iterator[tuple[Shown | 
                 yield show(scene, look, None), State("", busy=True)
             else:
                 yield None, State(_waiting(plan, event), busy=True)
-    yield None, state(scene, plan.model, look)
+    # Once more: an event that looked at fewer may have reached the page in between.
+    yield show(scene, look, None), state(scene, plan.model, look)
 
 
 def _plan(scene: Scene, model: str | None, look: Look) -> Plan:

@@ -17,7 +17,7 @@ from n2n.config import TrainConfig
 from n2n.data import NoisyPairs, Photos
 from n2n.devices import Placement, place
 from n2n.losses import LOSSES
-from n2n.models import model_spec
+from n2n.models import growing, model_spec
 from n2n.models.initialization import INITIALIZATIONS
 from n2n.noise import LevelRange, Noise, parse
 from n2n.optimizers import ADAPTIVE, create_optimizer
@@ -112,19 +112,19 @@ class Run:
         return self.validator.noisy_psnr_db()
 
     def start_from(self, weights: Path) -> None:
-        """Take the weights of a file of the same network; the run warms up from there.
+        """Begin with the weights of the same network, or of a smaller one; the run warms up.
 
         Raises:
-            ValueError: the file is no weight file, or one of another network.
+            ValueError: the file is no weight file, or its network is none that fits into the run's.
         """
-        model, spec = load_weights(weights)
-        if spec != self.spec:
+        known, spec = load_weights(weights)
+        if spec != self.spec and not growing.fits_into(known, self.model):
             raise ValueError(
                 f"{weights.name} is a {spec.architecture} of {spec.kwargs}, but the run trains "
                 f"{self.config.model}, a {self.spec.architecture} of {self.spec.kwargs}"
             )
-        self.model.load_state_dict(model.state_dict())
-        self.result.load_state_dict(model.state_dict())
+        growing.grow(known, self.model)
+        self.result.load_state_dict(self.model.state_dict())
 
     def steps(
         self,

@@ -124,6 +124,22 @@ def test_blurred_noise_raises_doubt() -> None:
     assert "blotchy" in found.doubt
 
 
+def test_impulses_raise_doubt() -> None:
+    """One pixel in two hundred, which the other opinions do not mind."""
+    noisy = 0.5 + 0.05 * white(1, 3, 96, 96)
+    hit = torch.rand(1, 1, 96, 96, generator=torch.Generator().manual_seed(0)) < 0.005
+    assert estimate(blur, noisy).doubt is None
+    found = estimate(blur, noisy.masked_fill(hit, 1.0))
+    assert found.doubt is not None
+    assert "some pixels stray" in found.doubt
+
+
+def test_the_noise_of_light_raises_no_doubt() -> None:
+    """It is three times as strong in the light as in the dark, but no pixel stands out."""
+    clean = torch.linspace(0.1, 0.9, 96).expand(1, 3, 96, 96)
+    assert estimate(blur, clean + 0.1 * clean.sqrt() * white(1, 3, 96, 96)).doubt is None
+
+
 def test_tiny_pictures_raise_doubt() -> None:
     for size in [(1, 1), (3, 50), (50, 3)]:
         found = estimate(lambda y: 0.5 * y, white(1, 3, *size))

@@ -98,7 +98,7 @@ def test_samples_are_named_by_seed_and_number() -> None:
 def test_levels_fall_geometrically() -> None:
     levels = noise_levels(25)
     assert len(levels) == 21
-    assert (255 * levels[0], 255 * levels[-1]) == pytest.approx((25, 1.5))
+    assert (255 * levels[0], 255 * levels[-1]) == pytest.approx((25, 1))
     ratios = [below / level for level, below in itertools.pairwise(levels)]
     assert ratios == pytest.approx([ratios[0]] * 20)
 
@@ -113,9 +113,9 @@ def test_mean_and_spread_are_numpys() -> None:
         mean_and_spread(drawn[:1])
 
 
-@pytest.mark.parametrize("sigma", [0, 1.5, -3, math.nan, math.inf])
+@pytest.mark.parametrize("sigma", [0, 1, -3, math.nan, math.inf])
 def test_noise_without_a_choice_is_refused(sigma: float) -> None:
-    with refused("above 1.5"):
+    with refused("above 1"):
         next(samples(Oracle(), random_picture(1, 3, 8, 8), sigma, 1))
 
 
@@ -160,10 +160,29 @@ def test_what_a_sample_takes_off_is_the_noise(photo: Photo) -> None:
     assert float((y - best).std()) < 0.97 * SIGMA
 
 
-def test_a_sample_is_as_sharp_as_the_photo(photo: Photo) -> None:
-    clean, _, best, drawn = photo
-    assert gradient(drawn[0]) == pytest.approx(gradient(clean), rel=0.05)
+def test_the_estimate_is_blurred(photo: Photo) -> None:
+    clean, _, best, _ = photo
     assert gradient(best) < 0.92 * gradient(clean)  # the blur of the mean
+
+
+def test_samples_are_as_sharp_as_photos() -> None:
+    """Taken together: which texture a single crop of 128 px gets strays by 10 % and more."""
+    crops = [
+        sample(name)[y : y + 128, x : x + 128]
+        for name, (bottom, right) in {
+            "coffee": (272, 472),
+            "astronaut": (384, 384),
+            "chelsea": (172, 323),
+        }.items()
+        for y in (0, bottom // 2, bottom)
+        for x in (0, right // 2, right)
+    ]
+    clean = torch.cat([images.to_tensor(crop) for crop in crops])
+    drawn = posterior.draw(n2n.load("fast", device="cpu"), noisy(clean), SIGMA_255)
+    assert gradient(drawn) == pytest.approx(gradient(clean), rel=0.05)
+    for photo in range(3):
+        nine = slice(9 * photo, 9 * photo + 9)
+        assert gradient(drawn[nine]) == pytest.approx(gradient(clean[nine]), rel=0.1)
 
 
 def test_all_that_holds_of_the_quarters_of_another_photo() -> None:
@@ -239,7 +258,7 @@ def test_command_refuses_in_one_line(
 ) -> None:
     code, _, err = run("--samples", "1", "--samples-sigma", "1")
     assert code == 1
-    assert "above 1.5" in err.splitlines()[-1]
+    assert "above 1" in err.splitlines()[-1]
     code, _, err = run("--samples", "1", "--samples-sigma", "90")
     assert code == 1
     assert "fast was trained up to σ 55, this noise has σ 90" in err.splitlines()[-1]

@@ -1,11 +1,16 @@
 """What the commands share: how to stop on Ctrl-C or a kill, and how to end with one line."""
 
 import argparse
+import json
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
+from typing import Any
+
+from n2n import shipped
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
 
@@ -49,6 +54,15 @@ def stoppable() -> Iterator[StopFlag]:
     finally:
         for kind, handler in before.items():
             signal.signal(kind, handler)
+
+
+def card_of(model: str) -> dict[str, Any]:
+    """Of a shipped model by name, or what lies beside a weight file; empty if there is none."""
+    beside = Path(model).with_suffix(".json")
+    if model.endswith(".safetensors") and beside.is_file():
+        found: dict[str, Any] = json.loads(beside.read_text())
+        return found
+    return shipped.card(model)
 
 
 def first_line(error: BaseException) -> str:

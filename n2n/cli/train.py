@@ -15,7 +15,7 @@ from tqdm import tqdm
 from n2n import processes
 from n2n.checkpoints import sha256
 from n2n.cli import settings
-from n2n.cli.common import DONE, FAILED, StopFlag, add_device_arguments, say, stoppable
+from n2n.cli.common import DONE, FAILED, StopFlag, add_device_arguments, card_of, say, stoppable
 from n2n.data import hold_out, photo_files, read_photos, samples
 from n2n.devices import place
 from n2n.distributed import leading
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--init",
         type=Path,
         metavar="FILE",
-        help="begin with the weights of a .safetensors file of the same network",
+        help="begin with the weights of a .safetensors file of the same network, or a smaller one",
     )
     parser.add_argument(
         "--checkpoint", type=Path, help="where to keep the checkpoint (default: beside --out)"
@@ -226,7 +226,8 @@ def _write_card(live: LiveRun, arguments: argparse.Namespace, source: str) -> No
     if live.config.teacher is not None:
         training["teacher"] = Path(live.config.teacher).name
     command = shlex.join(["python", "-m", "n2n", *_without_folders(sys.argv[1:])])
-    earlier = _earlier_card(arguments)
+    # What the weights that the run began with have seen counts, too.
+    earlier = {} if arguments.init is None else card_of(str(arguments.init))
     card = {
         "name": weights.stem,
         **run.spec._asdict(),
@@ -244,10 +245,3 @@ def _write_card(live: LiveRun, arguments: argparse.Namespace, source: str) -> No
     if recipe is not None:
         card |= {"purpose": recipe.purpose, "known_failures": list(recipe.known_failures)}
     weights.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
-
-
-def _earlier_card(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Of the weights that the run began with, if they have one: what they saw counts, too."""
-    path = None if arguments.init is None else arguments.init.with_suffix(".json")
-    found: dict[str, Any] = json.loads(path.read_text()) if path and path.is_file() else {}
-    return found

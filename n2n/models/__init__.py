@@ -63,7 +63,7 @@ MODELS: dict[str, ModelSpec] = {
     "seed": ModelSpec("autoencoder", {"batchnorm": "published"}),
     "unet": ModelSpec("unet", {}),
     "ee559": ModelSpec("full-resolution-unet", {"widths": [48, 48, 96], "blocks": 3}),
-    "small": ModelSpec("residual-unet", {"widths": [24, 48, 96], "blocks": 1, "middle": 2}),
+    "small": ModelSpec("residual-unet", {"widths": [24, 24, 24], "blocks": 1, "middle": 2}),
     "fast": ModelSpec("residual-unet", {"widths": [24, 24, 48], "blocks": 3, "middle": 2}),
     "best": ModelSpec("residual-unet", {"widths": [48, 96, 192], "blocks": 2, "middle": 2}),
 }

@@ -23,7 +23,8 @@ from n2n.runs import Run
 
 RUNS = 5
 TIME, SPEED, MEMORY = "seconds", "training, megapixels per second", "peak memory, MB"
-PICTURE, BATCH = "megapixels", "batch, crops of 96 × 96"
+CROP_PX = 96
+PICTURE, BATCH = "megapixels", f"batch, crops of {CROP_PX} × {CROP_PX}"
 MEGAPIXELS, QUICK_MEGAPIXELS = (1 / 16, 1 / 4, 1, 4, 12), (1 / 256, 1 / 64)
 BATCHES, QUICK_BATCHES = (1, 2, 4, 8, 16, 32, 64), (1, 2)
 LARGE, QUICK_LARGE = (1 / 4, 1, 4, 12, 25, 50), (1 / 256, 1 / 64)
@@ -68,7 +69,7 @@ def _training(batches: Sequence[int]) -> Iterator[Point]:
     """Steps of `train()` on noisy pairs that lie ready."""
     for name in ("best", "fast"):
         for batch in batches:
-            config = replace(RECIPES[name].config, batch=batch)
+            config = replace(RECIPES[name].config, batch=batch, crop_px=CROP_PX)
             run = Run(config, *training_and_validation(), place("cpu"))
             ready = [run.pairs.at(step) for step in range(2)]
             step = our_step(config.model, ready, config.loss, config.rate, run.autocast())

@@ -6,6 +6,7 @@ from typing import Any
 
 from n2n.checkpoints import load_state
 from n2n.config import TrainConfig
+from n2n.models import model_spec
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,14 +33,11 @@ class Saved:
     def require_network(self, config: TrainConfig) -> None:
         """Refuse, with a ValueError, a run of another network or optimizer."""
         was = self.config
-        if (was.model, was.model_kwargs, was.optimizer) != (
-            config.model,
-            config.model_kwargs,
-            config.optimizer,
-        ):
+        specs = [model_spec(each.model, **each.model_kwargs) for each in (was, config)]
+        if specs[0] != specs[1] or was.optimizer != config.optimizer:
             raise ValueError(
-                f"{self.path.name} is a run of {was.model} with {was.optimizer}, not of "
-                f"{config.model} with {config.optimizer}"
+                f"{self.path.name} is a run of {was.model} {specs[0].kwargs} with "
+                f"{was.optimizer}, not of {config.model} {specs[1].kwargs} with {config.optimizer}"
             )
 
 

@@ -113,11 +113,25 @@ def test_a_run_may_begin_with_weights(
             "mine.safetensors is a residual-unet",
         ),
         ([*words, "--resume", tmp_path / "mine.checkpoint"], "not both"),
+        ([*words, "--initialization", "xavier"], "leave out --initialization"),
         ([*words[:-3], tmp_path / "none.safetensors", *words[-2:]], "no file"),
     ):
         assert run(*small, *wrong) == 2
         error = capsys.readouterr().err.splitlines()[-1]
         assert hint in error
+
+
+def test_a_card_tells_from_which_network_it_grew(tmp_path: Path, small: list[Any]) -> None:
+    assert run(*small, "--steps", 2) == 0
+    first, second = tmp_path / "mine.safetensors", tmp_path / "second.safetensors"
+    kwargs = json.loads(first.with_suffix(".json").read_text())["kwargs"]
+    wider = json.dumps(kwargs | {"widths": [2 * width for width in kwargs["widths"]]})
+    words = ["--steps", 1, "--init", first, "--out", second, "--model-kwargs", wider]
+    assert run(*small, *words) == 0
+    card = json.loads(second.with_suffix(".json").read_text())
+    assert (card["grown_from"], card["steps"]) == (kwargs, 3)
+    first.with_suffix(".json").write_text("{")
+    assert run(*small, *words) == 2
 
 
 def test_a_teacher_is_recorded_by_its_name(tmp_path: Path, small: list[Any]) -> None:

@@ -125,13 +125,20 @@ def test_blurred_noise_raises_doubt() -> None:
 
 
 def test_impulses_raise_doubt() -> None:
-    """One pixel in two hundred, which the other opinions do not mind."""
+    """One pixel in two hundred."""
     noisy = 0.5 + 0.05 * white(1, 3, 96, 96)
     hit = torch.rand(1, 1, 96, 96, generator=torch.Generator().manual_seed(0)) < 0.005
     assert estimate(blur, noisy).doubt is None
     found = estimate(blur, noisy.masked_fill(hit, 1.0))
     assert found.doubt is not None
     assert "some pixels stray" in found.doubt
+
+
+@pytest.mark.parametrize("side", [24, 40, 58, 96])
+def test_one_stray_number_of_a_small_picture_raises_no_doubt(side: int) -> None:
+    noisy = 0.5 + 0.05 * white(1, 3, side, side)
+    noisy[0, 0, side // 2, side // 2] = 1.0
+    assert estimate(blur, noisy).doubt is None
 
 
 def test_the_noise_of_light_raises_no_doubt() -> None:

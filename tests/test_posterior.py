@@ -115,7 +115,7 @@ def test_mean_and_spread_are_numpys() -> None:
 
 @pytest.mark.parametrize("sigma", [0, 1, -3, math.nan, math.inf])
 def test_noise_without_a_choice_is_refused(sigma: float) -> None:
-    with refused("above 1"):
+    with refused("above 1 (8-bit units)"):
         next(samples(Oracle(), random_picture(1, 3, 8, 8), sigma, 1))
 
 
@@ -165,11 +165,12 @@ def test_the_estimate_is_blurred(photo: Photo) -> None:
     assert gradient(best) < 0.92 * gradient(clean)  # the blur of the mean
 
 
-def test_samples_are_as_sharp_as_photos() -> None:
+@pytest.mark.parametrize("name", ["best", "fast"])
+def test_samples_are_as_sharp_as_photos(name: str) -> None:
     """Taken together: which texture a single crop of 128 px gets strays by 10 % and more."""
     crops = [
-        sample(name)[y : y + 128, x : x + 128]
-        for name, (bottom, right) in {
+        sample(photo)[y : y + 128, x : x + 128]
+        for photo, (bottom, right) in {
             "coffee": (272, 472),
             "astronaut": (384, 384),
             "chelsea": (172, 323),
@@ -178,14 +179,14 @@ def test_samples_are_as_sharp_as_photos() -> None:
         for x in (0, right // 2, right)
     ]
     clean = torch.cat([images.to_tensor(crop) for crop in crops])
-    drawn = posterior.draw(n2n.load("fast", device="cpu"), noisy(clean), SIGMA_255)
+    drawn = posterior.draw(n2n.load(name, device="cpu", dtype="fp32"), noisy(clean), SIGMA_255)
     assert gradient(drawn) == pytest.approx(gradient(clean), rel=0.05)
-    for photo in range(3):
-        nine = slice(9 * photo, 9 * photo + 9)
+    for first in (0, 9, 18):
+        nine = slice(first, first + 9)
         assert gradient(drawn[nine]) == pytest.approx(gradient(clean[nine]), rel=0.1)
 
 
-def test_all_that_holds_of_the_quarters_of_another_photo() -> None:
+def test_error_and_noise_of_the_quarters_of_another_photo() -> None:
     parts = [sample("astronaut")[y : y + 128, x : x + 128] for y in (96, 288) for x in (96, 288)]
     clean = torch.cat([images.to_tensor(part) for part in parts])
     y, denoise = noisy(clean), n2n.load("fast", device="cpu")
@@ -194,7 +195,6 @@ def test_all_that_holds_of_the_quarters_of_another_photo() -> None:
     assert float(lost.min()) >= 1.5
     assert float(lost.max()) <= 3.3
     assert float((y - drawn).std()) == pytest.approx(SIGMA, rel=0.03)
-    assert gradient(drawn) == pytest.approx(gradient(clean), rel=0.05)
 
 
 def gradient(picture: Tensor) -> float:
@@ -258,7 +258,7 @@ def test_command_refuses_in_one_line(
 ) -> None:
     code, _, err = run("--samples", "1", "--samples-sigma", "1")
     assert code == 1
-    assert "above 1" in err.splitlines()[-1]
+    assert "above 1 (8-bit units)" in err.splitlines()[-1]
     code, _, err = run("--samples", "1", "--samples-sigma", "90")
     assert code == 1
     assert "fast was trained up to σ 55, this noise has σ 90" in err.splitlines()[-1]

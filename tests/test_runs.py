@@ -12,6 +12,7 @@ import torch
 
 from n2n.checkpoints import load_state, load_weights, save_state
 from n2n.devices import Placement
+from n2n.models import MODELS
 from n2n.runs import Run, TrainConfig
 from n2n.saved import Saved
 from tests.tiny import CPU, assert_same, one_thread, photo, refused  # noqa: F401  a fixture
@@ -117,8 +118,15 @@ OTHERS = {
 def test_the_checkpoint_of_another_run_is_refused(tmp_path: Path, config: TrainConfig) -> None:
     path = tmp_path / "run.checkpoint"
     run_of().save(path)
-    with refused("run.checkpoint is a run of fast with adamw, not of", config.model):
+    with refused("run.checkpoint is a run of fast {", "with adamw, not of", config.model):
         run_of(config).resume(path)
+
+
+def test_the_same_network_by_other_words_is_the_same_run(tmp_path: Path) -> None:
+    path = tmp_path / "run.checkpoint"
+    short = {"widths": [4, 6]}
+    run_of(replace(CONFIG, model_kwargs=short)).save(path)
+    run_of(replace(CONFIG, model_kwargs=MODELS[CONFIG.model].kwargs | short)).resume(path)
 
 
 def test_other_files_are_no_checkpoints(tmp_path: Path) -> None:

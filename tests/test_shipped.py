@@ -1,5 +1,6 @@
 """The shipped weights: each is what its card says, and does what a denoiser must on real photos."""
 
+import re
 from collections.abc import Callable
 from functools import cache
 
@@ -176,8 +177,7 @@ def test_gradients_stay(name: str, axis: int) -> None:
     levels = np.linspace(0, 255, 192).round().astype(np.uint8)
     ramp = np.repeat(np.stack(np.meshgrid(levels, levels))[axis][..., None], 3, -1)
     off = np.abs(denoiser(name)(ramp).astype(int) - ramp)
-    assert off.max() <= (1 if name == "best" else 2)  # fast strays in the corner at the white end
-    assert np.mean(off > 1) < 0.001
+    assert off.max() <= 1
 
 
 @every_model
@@ -245,7 +245,12 @@ def test_fast_finds_the_level_of_white_noise(photo: str, sigma_255: float) -> No
 
 
 @every_photo
-@pytest.mark.parametrize("corrupt", [blurred, impulses])
-def test_fast_doubts_other_noise(photo: str, corrupt: Callable[[np.ndarray], np.ndarray]) -> None:
+@pytest.mark.parametrize(
+    ("corrupt", "why"), [(blurred, "blotchy"), (impulses, "not white|uneven|blotchy")]
+)
+def test_fast_doubts_other_noise(
+    photo: str, corrupt: Callable[[np.ndarray], np.ndarray], why: str
+) -> None:
     found = noise_level.estimate(denoiser("fast"), as_tensor(corrupt(wide_crop(photo))))
     assert found.doubt is not None
+    assert re.search(why, found.doubt)

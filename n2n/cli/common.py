@@ -1,4 +1,4 @@
-"""What the commands share: how to stop on Ctrl-C or a kill, and how to end with one line."""
+"""What the commands share: how to stop on Ctrl-C or a kill, how to end with one line; cards."""
 
 import argparse
 import json
@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
-
-from n2n import shipped
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
 
@@ -56,13 +54,18 @@ def stoppable() -> Iterator[StopFlag]:
             signal.signal(kind, handler)
 
 
-def card_of(model: str) -> dict[str, Any]:
-    """Of a shipped model by name, or what lies beside a weight file; empty if there is none."""
-    beside = Path(model).with_suffix(".json")
-    if model.endswith(".safetensors") and beside.is_file():
-        found: dict[str, Any] = json.loads(beside.read_text())
-        return found
-    return shipped.card(model)
+def card_beside(weights: Path) -> dict[str, Any]:
+    """What is known of a weight file; empty if it has no card.
+
+    Raises:
+        ValueError: the card is damaged.
+    """
+    path = weights.with_suffix(".json")
+    try:
+        found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    except ValueError as error:
+        raise ValueError(f"{path} is no card: {error}; mend it, or put it elsewhere") from error
+    return found
 
 
 def first_line(error: BaseException) -> str:

@@ -15,13 +15,13 @@ from tqdm import tqdm
 from n2n import processes
 from n2n.checkpoints import sha256
 from n2n.cli import settings
-from n2n.cli.common import DONE, FAILED, StopFlag, add_device_arguments, card_of, say, stoppable
+from n2n.cli.common import DONE, FAILED, StopFlag, add_device_arguments, card_beside, say, stoppable
 from n2n.data import hold_out, photo_files, read_photos, samples
 from n2n.devices import place
 from n2n.distributed import leading
 from n2n.figures import learning_curves
 from n2n.live import Event, LiveRun
-from n2n.models import kmacs_per_pixel, parameter_count
+from n2n.models import ModelSpec, kmacs_per_pixel, parameter_count
 from n2n.processes import PeerLost
 from n2n.runs import CHECKPOINT_SECONDS
 from n2n.saved import Saved
@@ -69,6 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Train until the budget is used or someone stops it; the result is written either way."""
     if arguments.init is not None and arguments.resume is not None:
         raise ValueError("a run begins with --init or goes on with --resume, not both")
+    if arguments.init is not None and arguments.initialization not in (None, "default"):
+        raise ValueError("--init brings the first weights, so leave out --initialization")
     try:
         with processes.joined():
             with processes.unanimous():
@@ -94,6 +96,8 @@ def _check_files(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--out names a .safetensors file, got {out}")
     if checkpoint.resolve() == out.resolve():
         raise ValueError("--checkpoint and --out must be two files")
+    if arguments.init is not None:
+        card_beside(arguments.init)
     for folder in {out.parent, checkpoint.parent} if processes.leads() else ():
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -227,7 +231,7 @@ def _write_card(live: LiveRun, arguments: argparse.Namespace, source: str) -> No
         training["teacher"] = Path(live.config.teacher).name
     command = shlex.join(["python", "-m", "n2n", *_without_folders(sys.argv[1:])])
     # What the weights that the run began with have seen counts, too.
-    earlier = {} if arguments.init is None else card_of(str(arguments.init))
+    earlier = {} if arguments.init is None else card_beside(arguments.init)
     card = {
         "name": weights.stem,
         **run.spec._asdict(),
@@ -239,9 +243,16 @@ def _write_card(live: LiveRun, arguments: argparse.Namespace, source: str) -> No
         "device": run.placement.label,
         "validation_psnr_db": round(run.validate().psnr_db, 3),
         "commands": [*earlier.get("commands", []), command],
+        **_grown_from(run.spec, earlier),
         "sha256": sha256(weights),
     }
     recipe = settings.NAMED.get(arguments.recipe or weights.stem)
     if recipe is not None:
         card |= {"purpose": recipe.purpose, "known_failures": list(recipe.known_failures)}
     weights.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
+
+
+def _grown_from(spec: ModelSpec, earlier: dict[str, Any]) -> dict[str, Any]:
+    """The smaller network that saw a part of the pixels, if there was one."""
+    smaller = earlier.get("kwargs", spec.kwargs)
+    return {} if smaller == spec.kwargs else {"grown_from": smaller}

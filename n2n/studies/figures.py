@@ -23,6 +23,7 @@ COLOURS = 64  # of a picture of one
 LABELS = {
     "loss": "training loss (squared error)",
     "psnr_a_db": "held-out PSNR, dB (A)",
+    "psnr_b_db": "held-out PSNR, dB (B)",
     "psnr_train_db": "PSNR, dB (A)",
     "passes": "forward-backward passes",
     "step": "steps",
@@ -107,6 +108,7 @@ def bars(
     figure, (axes, *others) = paneled(title, 2 if layout is Layout.ROW else 1, layout)
     for empty in others:  # all in one panel, as wide as two
         figure.delaxes(empty)
+        axes.set_subplotspec(axes.get_gridspec()[0, :])  # type: ignore[index]
     names = drawn_in_order(record)
     parts = [stored_name(name).partition(split)[::2] for name in names]
     groups = list(dict.fromkeys(group for group, _ in parts))

@@ -6,7 +6,7 @@ from math import isfinite
 import pytest
 
 from n2n.studies import STUDIES, Record, StudyRun
-from n2n.studies.record import DIVERGED, DONE
+from n2n.studies.record import DIVERGED, DONE, Row
 from tests.studies.small import SOURCE, small_study
 from tests.tiny import CPU, one_thread
 
@@ -84,3 +84,11 @@ def test_study_runs_from_curves_to_answer(name: str) -> None:
 @pytest.mark.parametrize("name", STUDIES)
 def test_an_empty_record_has_a_figure(name: str) -> None:
     STUDIES[name].figure(Record())
+
+
+def test_bars_fill_the_width_of_their_figure() -> None:
+    record = Record(rows=[Row("noise, l2", 0, 1, 1, 0.1, {"psnr_b_db": 20.0})])
+    figure = STUDIES["loss"].figure(record)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    assert axes.get_position().width > 0.8

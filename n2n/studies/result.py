@@ -48,7 +48,9 @@ def answer(record: Record) -> str:
                 f"{mean_and_spread(record.last(name, 'psnr_b_db'))} dB B after "
                 f"{rows[-1].seconds:.0f} s and {rows[-1].values['tflop']:.0f} TFLOP"
             )
-    return f"{'; '.join(parts)} (the report: {REPORTED_DB} dB on the course's own pictures)."
+    found = "; ".join(parts)
+    told = found[:1].upper() + found[1:]
+    return f"{told} (the report: {REPORTED_DB} dB on the course's own pictures)."
 
 
 STUDY = Study(

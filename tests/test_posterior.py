@@ -179,7 +179,7 @@ def test_samples_are_as_sharp_as_photos(name: str) -> None:
         for x in (0, right // 2, right)
     ]
     clean = torch.cat([images.to_tensor(crop) for crop in crops])
-    drawn = posterior.draw(n2n.load(name, device="cpu", dtype="fp32"), noisy(clean), SIGMA_255)
+    drawn = posterior.draw(n2n.load(name, device="cpu"), noisy(clean), SIGMA_255)
     assert gradient(drawn) == pytest.approx(gradient(clean), rel=0.05)
     for first in (0, 9, 18):
         nine = slice(first, first + 9)

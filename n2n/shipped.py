@@ -42,6 +42,18 @@ def weights_path(name: str) -> Path:
 
 def card(name: str) -> dict[str, Any]:
     """What is known of a shipped model: data, noise, training, PSNR. Empty if it has no card."""
-    path = weights_folder() / f"{name}.json"
-    found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return card_beside(weights_folder() / f"{name}.safetensors")
+
+
+def card_beside(weights: Path) -> dict[str, Any]:
+    """What is known of any weight file. Empty if it has no card.
+
+    Raises:
+        ValueError: the card is damaged.
+    """
+    path = weights.with_suffix(".json")
+    try:
+        found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    except ValueError as error:
+        raise ValueError(f"{path} is no card: {error}; mend it, or put it elsewhere") from error
     return found

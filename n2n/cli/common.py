@@ -1,14 +1,11 @@
-"""What the commands share: how to stop on Ctrl-C or a kill, how to end with one line; cards."""
+"""What the commands share: how to stop on Ctrl-C or a kill, and how to end with one line."""
 
 import argparse
-import json
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
-from typing import Any
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
 
@@ -52,20 +49,6 @@ def stoppable() -> Iterator[StopFlag]:
     finally:
         for kind, handler in before.items():
             signal.signal(kind, handler)
-
-
-def card_beside(weights: Path) -> dict[str, Any]:
-    """What is known of a weight file; empty if it has no card.
-
-    Raises:
-        ValueError: the card is damaged.
-    """
-    path = weights.with_suffix(".json")
-    try:
-        found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    except ValueError as error:
-        raise ValueError(f"{path} is no card: {error}; mend it, or put it elsewhere") from error
-    return found
 
 
 def first_line(error: BaseException) -> str:

@@ -8,7 +8,6 @@ import numpy as np
 from tqdm import tqdm
 
 from n2n import images, noise_level, posterior, shipped
-from n2n.cli.common import card_beside
 from n2n.denoiser import Denoiser
 
 BAR = "{l_bar}{bar}| {elapsed}<{remaining}"
@@ -49,7 +48,7 @@ def write(
     if sigma is None:
         level = noise_level.estimate(denoiser, noisy)
         sigma, doubt = level.sigma_255, level.doubt
-    training = _card(denoiser.name).get("training", {})
+    training = shipped.card_beside(shipped.weights_path(denoiser.name)).get("training", {})
     if "noise" in training:  # of a file without a card nobody knows
         posterior.require_trained(denoiser.name, training["noise"], sigma)
     to_pixels = images.to_uint16 if pixels.dtype == np.uint16 else images.to_uint8
@@ -67,13 +66,6 @@ def write(
             paths.append(target.with_name(f"{target.stem}.sample{number}{target.suffix}"))
             images.write(paths[-1], to_pixels(sample))
     return {"samples": [str(path) for path in paths], "sigma_255": round(sigma, 2), "doubt": doubt}
-
-
-def _card(model: str) -> dict[str, Any]:
-    """Of a shipped model by name, or of a weight file."""
-    if model.endswith(".safetensors"):
-        return card_beside(Path(model))
-    return shipped.card(model)
 
 
 def sentence(record: dict[str, Any]) -> str:

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from n2n import processes
+from n2n import processes, shipped
 from n2n.checkpoints import sha256
 from n2n.cli import settings
-from n2n.cli.common import DONE, FAILED, StopFlag, add_device_arguments, card_beside, say, stoppable
+from n2n.cli.common import DONE, FAILED, StopFlag, add_device_arguments, say, stoppable
 from n2n.data import hold_out, photo_files, read_photos, samples
 from n2n.devices import place
 from n2n.distributed import leading
@@ -96,8 +96,8 @@ def _check_files(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--out names a .safetensors file, got {out}")
     if checkpoint.resolve() == out.resolve():
         raise ValueError("--checkpoint and --out must be two files")
-    if arguments.init is not None:
-        card_beside(arguments.init)
+    if arguments.init is not None:  # its card, of which a damaged one would spoil the new one
+        shipped.card_beside(arguments.init)
     for folder in {out.parent, checkpoint.parent} if processes.leads() else ():
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -231,7 +231,7 @@ def _write_card(live: LiveRun, arguments: argparse.Namespace, source: str) -> No
         training["teacher"] = Path(live.config.teacher).name
     command = shlex.join(["python", "-m", "n2n", *_without_folders(sys.argv[1:])])
     # What the weights that the run began with have seen counts, too.
-    earlier = {} if arguments.init is None else card_beside(arguments.init)
+    earlier = {} if arguments.init is None else shipped.card_beside(arguments.init)
     card = {
         "name": weights.stem,
         **run.spec._asdict(),

@@ -11,7 +11,7 @@ from torch import Tensor
 # (estimate, target, progress of the run in [0, 1]) -> scalar
 Loss = Callable[[Tensor, Tensor, float], Tensor]
 
-LOG_L2_FLOORS = (25 / 255, 10 / 255)  # m, at the beginning and at the end of a run
+LOG_L2_FLOORS = (25 / 255, 5 / 255)  # m, at the beginning and at the end of a run
 L0_EPSILON = 1e-8
 
 
@@ -37,7 +37,7 @@ def annealed_l0(estimate: Tensor, target: Tensor, progress: float = 0.0) -> Tens
 
 
 def log_l2(estimate: Tensor, target: Tensor, progress: float = 0.0) -> Tensor:
-    """Mean over images of log(MSE + m²), m from 25/255 to 10/255: L2 for a blind range of levels.
+    """Mean over images of log(MSE + m²), m from 25/255 to 5/255: L2 for a blind range of levels.
 
     Its gradient is that of L2 with each image weighted by 1 / (MSE + m²). Against a noisy target
     the MSE is about σ² of that image, so σ = 50 does not drown σ = 5, and no σ need be known. At a

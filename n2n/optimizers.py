@@ -14,6 +14,10 @@ BETAS = (0.9, 0.99)
 LBFGS_INNER_ITERATIONS = 20  # of the report's published code, and PyTorch's default
 HYBRID_LBFGS_STEPS = 5
 
+MUON_MOMENTUM = 0.95
+# The quintic a·X + b·XXᵀX + c·(XXᵀ)²X draws every singular value of X towards 1; five times do.
+QUINTIC, ITERATIONS = (3.4445, -4.7750, 2.0315), 5
+
 
 class Together(torch.optim.Optimizer):
     """Several optimizers, each with its own parameters, stepped as one.
@@ -94,34 +98,63 @@ def part_params(part: torch.optim.Optimizer) -> list[Tensor]:
     return [parameter for group in part.param_groups for parameter in group["params"]]
 
 
-class KernelMuon(torch.optim.Muon):
+class KernelMuon(torch.optim.Optimizer):
     """Muon (Jordan 2024, https://kellerjordan.github.io/posts/muon/) for convolution kernels.
 
-    PyTorch's takes matrices: each kernel (out, in, h, w) is stepped through a view of it as
-    (out, in·h·w). Kernels must be contiguous, as every network of this project trains. Steps are
-    scaled to an RMS of 0.2 times the rate, about AdamW's (Liu et al. 2025, equation 4,
+    Each (out, in, h, w) is stepped as a matrix (out, in·h·w). `torch.optim.Muon` orthogonalises one
+    matrix after another, in 15 small products each; kernels of one shape go through them together
+    here, to the same result: a tenth of the time for narrow ones, and of the launches on a GPU.
+
+    Steps are scaled to an RMS of 0.2 times the rate, about AdamW's (Liu et al. 2025, equation 4,
     https://arxiv.org/abs/2502.16982): wide kernels hardly learn without it.
     """
 
     def __init__(self, kernels: Iterable[nn.Parameter], lr: float) -> None:
-        self.kernels = list(kernels)
-        matrices = [nn.Parameter(kernel.detach().view(len(kernel), -1)) for kernel in self.kernels]
-        self.matrices = matrices
-        super().__init__(matrices, lr=lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Clear the kernels' own gradients: this optimizer's groups hold but the views."""
-        for kernel in self.kernels:
-            kernel.grad = None
+        super().__init__(kernels, {"lr": lr})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]
-        """Hand the kernels' gradients to their views, then step; the kernels share the memory."""
+        """One step of all kernels that have a gradient."""
         value = closure() if closure is not None else None
-        for kernel, matrix in zip(self.kernels, self.matrices, strict=True):
-            matrix.grad = None if kernel.grad is None else kernel.grad.view(len(kernel), -1)
-        super().step()  # type: ignore[no-untyped-call]
+        for group in self.param_groups:
+            alike: dict[torch.Size, list[Tensor]] = {}
+            for kernel in group["params"]:
+                if kernel.grad is not None:
+                    alike.setdefault(kernel.shape, []).append(kernel)
+            for kernels in alike.values():
+                self._step(kernels, group["lr"])
         return value
+
+    def _step(self, kernels: list[Tensor], rate: float) -> None:
+        """Of kernels of one shape."""
+        gradients = [kernel.grad for kernel in kernels if kernel.grad is not None]
+        states = [self.state[kernel] for kernel in kernels]
+        for state, kernel in zip(states, kernels, strict=True):
+            if not state:
+                state["momentum"] = torch.zeros_like(kernel)
+        momenta = [state["momentum"] for state in states]
+        torch._foreach_lerp_(momenta, gradients, 1 - MUON_MOMENTUM)
+        ahead = torch.stack(torch._foreach_lerp(gradients, momenta, MUON_MOMENTUM))
+        matrices = ahead.flatten(2)
+        steps = orthogonal(matrices).float().view_as(ahead)
+        scale = 0.2 * max(matrices.shape[1:]) ** 0.5
+        torch._foreach_add_(kernels, steps.unbind(), alpha=-rate * scale)
+
+
+def orthogonal(matrices: Tensor) -> Tensor:
+    """(N, rows, columns) -> bf16 of the same shape, all singular values in about [0.7, 1.2].
+
+    By Newton-Schulz iteration; the singular vectors stay what they are.
+    """
+    a, b, c = QUINTIC
+    x = matrices.bfloat16()
+    is_tall = x.shape[1] > x.shape[2]
+    x = x.mT if is_tall else x
+    x = x / x.flatten(1).norm(dim=1).clamp(min=1e-7)[:, None, None]
+    for _ in range(ITERATIONS):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if is_tall else x
 
 
 class Hybrid(torch.optim.Optimizer):

@@ -139,25 +139,36 @@ def test_muon_takes_the_hidden_kernels_and_adamw_the_rest() -> None:
     model = toy()
     optimizer = create_optimizer("muon", model, 0.01)
     kernels, others = (part.param_groups[0]["params"] for part in optimizer.parts)
-    assert [matrix.shape for matrix in kernels] == [(6, 54)]
-    assert kernels[0].data_ptr() == model[2].weight.data_ptr()
+    assert kernels == [model[2].weight]
     assert {id(weight) for weight in others} == {
         id(weight) for weight in model.parameters() if weight is not model[2].weight
     }
 
 
-def test_a_kernels_step_is_muons_step_of_its_matrix() -> None:
-    kernel = nn.Parameter(random_picture(8, 4, 3, 3) - 0.5)
-    matrix = nn.Parameter(kernel.detach().reshape(8, 36).clone())
-    ours = KernelMuon([kernel], lr=0.1)
-    scaled = 0.1 * 0.2 * 36**0.5  # an orthogonal 8 × 36 matrix has RMS 1 / √36: the step has 0.2
-    pytorchs = torch.optim.Muon([matrix], scaled, weight_decay=0.0)
+@pytest.mark.parametrize("shape", [(8, 4, 3, 3), (40, 8, 2, 2)], ids=["wide", "tall"])
+def test_a_kernels_step_is_muons_step_of_its_matrix(shape: tuple[int, ...]) -> None:
+    """PyTorch's, bit for bit; kernels of one shape, and of another, in one optimizer."""
+    shapes = [shape, (6, 6, 3, 3), shape]
+    kernels = [nn.Parameter(random_picture(*s, seed=i) - 0.5) for i, s in enumerate(shapes)]
+    matrices = [nn.Parameter(kernel.detach().flatten(1).clone()) for kernel in kernels]
+    ours = KernelMuon(kernels, lr=0.1)
+    pytorchs = torch.optim.Muon(matrices, 0.1, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
     for step in range(3):
-        gradient = random_picture(8, 4, 3, 3, seed=step) - 0.5
-        kernel.grad, matrix.grad = gradient.clone(), gradient.reshape(8, 36).clone()
+        for i, (kernel, matrix) in enumerate(zip(kernels, matrices, strict=True)):
+            kernel.grad = random_picture(*kernel.shape, seed=9 * step + i) - 0.5
+            matrix.grad = kernel.grad.flatten(1).clone()
         ours.step()
         pytorchs.step()
-    assert torch.allclose(kernel.reshape(8, 36), matrix)
+    for kernel, matrix in zip(kernels, matrices, strict=True):
+        assert torch.equal(kernel.flatten(1), matrix)
+
+
+def test_muons_steps_have_one_size() -> None:
+    """An orthogonal 8 × 36 matrix has RMS 1 / √36; scaled, the step has about 0.2 of the rate."""
+    kernel = nn.Parameter(torch.zeros(8, 4, 3, 3))
+    kernel.grad = random_picture(8, 4, 3, 3) - 0.5
+    KernelMuon([kernel], lr=0.1).step()
+    assert float(kernel.detach().square().mean().sqrt()) == pytest.approx(0.02, rel=0.15)
 
 
 def test_muons_steps_are_nearly_orthogonal() -> None:

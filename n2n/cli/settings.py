@@ -102,6 +102,8 @@ def config(arguments: argparse.Namespace, saved: Saved | None) -> TrainConfig:
         key: value for key, value in vars(arguments).items() if key in names and value is not None
     }
     if "steps" in given or "seconds" in given:  # a new end replaces the old one, whatever its kind
+        if arguments.recipe is not None:
+            base = replace(base, plain_steps=_plain_steps(base, given.get("steps", 0)))
         base = replace(base, steps=None, seconds=None)
     if "teacher" in given:
         given.setdefault("targets", "teacher")
@@ -111,3 +113,8 @@ def config(arguments: argparse.Namespace, saved: Saved | None) -> TrainConfig:
     if config.steps is None and config.seconds is None:
         raise ValueError("say how long to train: --steps or --seconds")
     return config
+
+
+def _plain_steps(recipe: TrainConfig, steps: int) -> int:
+    """The same part of a run of another length; none where nobody knows how many steps it takes."""
+    return recipe.plain_steps * steps // (recipe.steps or 1)

@@ -154,8 +154,9 @@ class ResidualUNet(Trunk):
         height, width = noisy.shape[-2:]
         padded = pad_to_multiple(noisy, self.stride)
         # Only the network runs at the weights' precision; the picture keeps its own to the end.
-        seen = torch.cat([padded, clipped_white(padded)], dim=1)
-        estimate: Tensor = padded - self.shuffle(self.noise(self.unshuffle(seen)))
+        seen = self.unshuffle(torch.cat([padded, clipped_white(padded)], dim=1))
+        seen = seen.contiguous(memory_format=torch.channels_last)  # CUDA's unshuffle forgets it
+        estimate: Tensor = padded - self.shuffle(self.noise(seen))
         return estimate[..., :height, :width]
 
 

@@ -40,15 +40,17 @@ NOISES: dict[str, type[Noise]] = {
 _NUMBER = r"(\d*\.?\d+(?:e[+-]?\d+)?)"
 RANGE = re.compile(f"{_NUMBER}-{_NUMBER}", re.IGNORECASE)
 
-SHARE_OF_CLEAN = 0.05  # of the draws from a range that begins at 0
+# Of a range that begins at 0: the share of draws at its least level; that, as a part of the range.
+SHARE_OF_LEAST, LEAST = 0.05, 0.01
 
 
 @dataclass(frozen=True)
 class LevelRange:
     """A noise whose level differs from image to image: blind training.
 
-    Uniform in [low, high]; of a range from 0 one draw in twenty is 0 itself. Else next to no
-    picture would be clean, and a network learns late to leave one alone.
+    Uniform in [low, high]. A range from 0 begins at a hundredth of `high`, since what has no noise
+    would be a clean target; and one draw in twenty is that least level. Else next to no picture
+    would be all but clean, and a network learns late to leave one alone.
     """
 
     family: type[Noise]
@@ -69,9 +71,9 @@ class LevelRange:
     def draw(self, batch: int, rng: torch.Generator) -> Noise:
         """The noise of one batch: its level is a tensor (B, 1, 1, 1)."""
         uniform = torch.rand((batch, 1, 1, 1), generator=rng, device=rng.device)
-        clean = SHARE_OF_CLEAN if self.low == 0 else 0.0
-        part = (uniform - clean).clamp(min=0) / (1 - clean)
-        level: Tensor = self.low + (self.high - self.low) * part
+        if self.low == 0:
+            uniform = ((uniform - SHARE_OF_LEAST) / (1 - SHARE_OF_LEAST)).clamp(min=LEAST)
+        level: Tensor = self.low + (self.high - self.low) * uniform
         return self.family(level)  # type: ignore[call-arg]
 
     @property

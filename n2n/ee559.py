@@ -114,6 +114,8 @@ class Model:
             print_evolution: print the mean loss (squared error, values in [0, 1]) of every epoch.
             hybrid: the report's method: 5 iterations of LBFGS, then SGD with momentum. LBFGS, too,
                 is in bf16 where the device has units for it: fp32 would take it four times as long.
+                (The study `result` has it in fp32, and begins with the half-sparse weights of the
+                report's code; here the first weights are PyTorch's.)
 
         Raises:
             ValueError, TypeError: not such tensors, or no epoch or batch.

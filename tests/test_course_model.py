@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from n2n.__main__ import main
-from n2n.cli.course_model import parameters_of
+from n2n.cli.course_model import parameters_of, score
 from n2n.data import course
 from tests.tiny import photo
 
@@ -120,6 +120,25 @@ def test_any_name_of_the_file_will_do(
     assert evaluate(dotted, "--data", str(data), "--json") == 0
     assert main(["evaluate", str(tmp_path), "--data", str(data)]) == 2
     assert "--data goes with --course-model" in capsys.readouterr().err
+
+
+def test_predicts_as_the_graders_test_does() -> None:
+    """A hundred at a time, without gradients: some networks depend on either."""
+    asked = []
+
+    class Looking:
+        def load_pretrained_model(self) -> None:
+            pass
+
+        def predict(self, test_input: torch.Tensor) -> torch.Tensor:
+            asked.append((len(test_input), torch.is_grad_enabled()))
+            return test_input.float()
+
+    pairs = course.validation_pairs([photo(80, 90)], 230)
+    row = score(Looking(), pairs)
+    assert asked == [(100, False), (100, False), (30, False)]
+    assert row["psnr_db"] == row["noisy_psnr_db"]
+    assert row["pictures"] == 230
 
 
 def test_parameters_are_counted_once() -> None:

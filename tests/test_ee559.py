@@ -2,7 +2,9 @@
 
 import importlib.util
 import math
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -191,6 +193,24 @@ def test_weights_beside_the_template_come_first(tmp_path: Path) -> None:
         model = build()
         model.load_pretrained_model()
         assert torch.equal(model.predict(noisy), trained.predict(noisy))
+
+
+def test_the_template_needs_nothing_but_what_lies_beside_it(tmp_path: Path) -> None:
+    """As the course's test has it: imported from the folder above, nothing installed."""
+    handed_in = tmp_path / "Miniproject_1"
+    handed_in.mkdir()
+    shutil.copy(ROOT / "assets" / "ee559" / "model.py", handed_in)
+    for name in ("n2n", "weights"):
+        (handed_in / name).symlink_to(ROOT / name)
+    code = (
+        "import importlib, torch; Model = importlib.import_module('Miniproject_1.model').Model; "
+        "model = Model(); model.load_pretrained_model(); "
+        "print(tuple(model.predict(torch.zeros(2, 3, 32, 32)).shape))"
+    )
+    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, cwd=tmp_path, env=bare, capture_output=True, text=True)
+    assert done.stdout.strip() == "(2, 3, 32, 32)", done.stderr
 
 
 def test_wrong_weights_are_refused(tmp_path: Path) -> None:

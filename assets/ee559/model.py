@@ -1,8 +1,14 @@
-"""EE-559, mini-project 1: hand this file in, with `n2n` installed or its folder beside it.
+"""EE-559, mini-project 1: hand this file in with the folders `n2n` and `weights` beside it.
 
-`bestmodel.pth` beside this file, if there is one (`Model.save` writes it), is what
-`load_pretrained_model` reads; else it takes the weights that come with the package.
+Or alone, where the package is installed. `bestmodel.pth` beside this file, if there is one
+(`Model.save` writes it), is what `load_pretrained_model` reads; else the weights in `weights`.
 """
+
+import sys
+from pathlib import Path
+
+# The course's test imports this file from the folder above, and would not find them.
+sys.path.insert(0, str(Path(__file__).parent))
 
 from n2n.ee559 import Model as _Model
 

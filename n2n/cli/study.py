@@ -11,6 +11,7 @@ from n2n.cli.common import DONE, FAILED, StopFlag, add_device_arguments, say, st
 from n2n.data import course
 from n2n.devices import place
 from n2n.studies import STUDIES, Record, Source, Study, StudyRun, report, stored
+from n2n.studies.record import OUT_OF_TIME
 
 ALL, DATA, TRAIN, REPORT = "all", "data", "train", "report"
 
@@ -74,6 +75,11 @@ def _add_study_arguments(parser: argparse.ArgumentParser, seconds: str) -> None:
         f"so (default: {seconds}; quick: 60)",
     )
     parser.add_argument(
+        "--again",
+        action="store_true",
+        help="measure anew the curves of the record that their share of the time ended",
+    )
+    parser.add_argument(
         "--data",
         type=Path,
         metavar="FOLDER",
@@ -101,8 +107,12 @@ def _run_study(study: Study, source: Source, arguments: argparse.Namespace, stop
         place(arguments.device, arguments.dtype),
         quick=arguments.quick,
         budget_seconds=arguments.seconds_budget,
+        again=arguments.again,
     )
     say(f"{study.name}: {study.question} ({run.placement.label})")
+    replaced = sum(not run.is_kept(ending) for ending in run.record.endings.values())
+    if replaced:
+        say(f"{replaced} curves are measured anew; {stem}.old.jsonl keeps what was there")
     with tqdm(total=1.0, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}") as bar:
         for event in run.events():
             loss = event.row.values.get("loss")
@@ -116,6 +126,9 @@ def _run_study(study: Study, source: Source, arguments: argparse.Namespace, stop
     if stop:
         say(f"stopped; the same command goes on with what {path} lacks")
         return False
+    cut = sum(ending.end == OUT_OF_TIME for ending in run.record.endings.values())
+    if cut:
+        say(f"time ended {cut} curves; --again and a larger --seconds-budget measure them anew")
     answer = study.answer(run.record)
     row = {"study": study.name, "answer": answer, "record": str(path), "figure": str(figure)}
     print(json.dumps(row) if arguments.json else f"{study.name}: {answer}", flush=True)

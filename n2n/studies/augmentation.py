@@ -3,10 +3,10 @@
 from functools import partial
 from typing import Any
 
-from n2n.studies import figures
+from n2n.studies import answers, figures
 from n2n.studies.base import Curve, Quick, Study
 from n2n.studies.fitting import fit
-from n2n.studies.record import Record, mean_and_spread
+from n2n.studies.record import Record
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "as they are": {},
@@ -25,8 +25,9 @@ def curves(quick: bool) -> list[Curve]:
 
 def answer(record: Record) -> str:
     """PSNR of each."""
-    parts = [f"{mean_and_spread(record.last(name, 'psnr_a_db'))} dB ({name})" for name in VARIANTS]
-    return f"PSNR on held-out pictures: {', '.join(parts)}."
+    parts = [f"{answers.final_db(record, name)} ({name})" for name in VARIANTS]
+    found = f"PSNR on held-out pictures: {', '.join(parts)}."
+    return found + answers.swings(record, list(VARIANTS))
 
 
 STUDY = Study(

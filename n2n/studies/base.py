@@ -41,7 +41,7 @@ class Curve:
         side_px: side of the pictures; below 32 a part of each.
         flips: mirror pairs at random.
         swap: either picture of a pair may be the source.
-        windows: held-out pictures to validate on at the end; 100 of them on the way.
+        windows: held-out pictures to validate on at the end; the first 100 on the way.
         validate_every: steps from one validation on the way to the next; 0 for none.
         exact: fp32 throughout; else bf16 where the device has units for it, but for LBFGS.
     """
@@ -82,6 +82,11 @@ class Curve:
         return whole if self.most_steps is None else min(whole, self.most_steps)
 
     @property
+    def pictures(self) -> int:
+        """Different ones that are trained on."""
+        return self.steps * self.batch if self.pairs == "fresh" else self.samples
+
+    @property
     def settings(self) -> dict[str, Any]:
         """All of it, for the record."""
         return asdict(self)
@@ -114,10 +119,11 @@ def training(curves: Sequence[Curve]) -> str:
 
     side = span([curve.side_px for curve in curves])
     count = len({curve.seed for curve in curves})
+    repeated = [curve.epochs for curve in curves if curve.pairs != "fresh"]
     parts = [
-        f"{span([curve.samples for curve in curves], ' picture')} of {side} × {side} px",
+        f"{span([curve.pictures for curve in curves], ' picture')} of {side} × {side} px",
         f"batch {span([curve.batch for curve in curves])}",
-        span([curve.epochs for curve in curves], " epoch"),
+        *([span(repeated, " epoch")] if repeated else []),
         span([curve.steps for curve in curves], " step"),
         f"rate {span([curve.rate for curve in curves], kind='g')}",
         *([f"{count} seeds"] if count > 1 else []),

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from n2n.studies import figures
+from n2n.studies import answers, figures
 from n2n.studies.base import Curve, Quick, Study, seeds
 from n2n.studies.fitting import fit
-from n2n.studies.record import Record, mean_and_spread
+from n2n.studies.record import Record
 
 VARIANTS = {"none": "none", "everywhere": "everywhere", "two at the end": "published"}
 
@@ -22,8 +22,7 @@ def curves(quick: bool) -> list[Curve]:
 
 def answer(record: Record) -> str:
     """Which loss is the least."""
-    parts = [f"{mean_and_spread(record.last(name, 'loss'), 4)} ({name})" for name in VARIANTS]
-    return f"The loss ends at {', '.join(parts)}."
+    return answers.least_loss_first(record, list(VARIANTS))
 
 
 STUDY = Study(

@@ -23,7 +23,7 @@ COLOURS = 64  # of a picture of one
 LABELS = {
     "loss": "training loss (squared error)",
     "psnr_a_db": "held-out PSNR, dB (A)",
-    "psnr_b_db": "held-out PSNR, dB (B)",
+    "final_psnr_b_db": "held-out PSNR, dB (B)",
     "psnr_train_db": "PSNR, dB (A)",
     "passes": "forward-backward passes",
     "step": "steps",

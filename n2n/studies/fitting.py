@@ -68,13 +68,19 @@ def fit(
 ) -> Iterator[Row]:
     """Train, with PSNR (both conventions) of the 8-bit output on held-out windows.
 
+    On the first of them on the way; at the end on those, as the curve goes on, and on all.
+
     `model` is the network to train; None for a new one, as the curve says.
     """
     windows = held_out(curve, source, placement)
 
     def validate(model: nn.Module, last: bool) -> dict[str, float]:
-        count = curve.windows if last else min(curve.windows, WINDOWS_ON_THE_WAY)
-        return psnr_of(model, Pairs(*(part[:count] for part in windows)), autocast(placement))
+        some = Pairs(*(part[:WINDOWS_ON_THE_WAY] for part in windows))
+        found = psnr_of(model, some, autocast(placement))
+        if last:
+            whole = psnr_of(model, windows, autocast(placement))
+            found |= {f"final_{name}": value for name, value in whole.items()}
+        return found
 
     return fit_and(curve, source, placement, validate, enough, model)
 

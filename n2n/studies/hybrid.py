@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from n2n.studies import figures
+from n2n.studies import answers, figures
 from n2n.studies.base import Curve, Quick, Study
 from n2n.studies.fitting import fit
-from n2n.studies.record import Record, mean_and_spread
+from n2n.studies.record import OUT_OF_TIME, Record
 
 STARTS = {"momentum alone": 0, "5 LBFGS, then momentum": 5, "35 LBFGS, then momentum": 35}
 
@@ -25,9 +25,12 @@ def answer(record: Record) -> str:
     parts = []
     for name in STARTS:
         rows = [row for row in record.rows if row.curve == name]
-        psnr = mean_and_spread(record.last(name, "psnr_a_db"))
-        parts.append(f"{psnr} dB ({name}, {rows[-1].passes if rows else 0} passes)")
-    return f"PSNR after the same pairs: {', '.join(parts)}."
+        passes = rows[-1].passes if rows else 0
+        parts.append(f"{name}: {answers.final_db(record, name)}, {passes} passes")
+    is_cut = any(record.end(name) == OUT_OF_TIME for name in STARTS)
+    same = "" if is_cut else " after the same pairs"
+    found = f"PSNR on held-out pictures{same}: {'; '.join(parts)}."
+    return found + answers.swings(record, list(STARTS))
 
 
 STUDY = Study(

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from n2n.studies import figures
+from n2n.studies import answers, figures
 from n2n.studies.base import Curve, Quick, Study, seeds
 from n2n.studies.fitting import fit
 from n2n.studies.networks import INITIALIZATIONS
-from n2n.studies.record import DIVERGED, Record, mean_and_spread
+from n2n.studies.record import Record
 
 
 def curves(quick: bool) -> list[Curve]:
@@ -21,13 +21,7 @@ def curves(quick: bool) -> list[Curve]:
 
 def answer(record: Record) -> str:
     """How each ends; to diverge is a result."""
-    parts = [
-        f"{name} diverges"
-        if record.end(name) == DIVERGED
-        else f"{name} {mean_and_spread(record.last(name, 'loss'), 4)}"
-        for name in INITIALIZATIONS
-    ]
-    return f"The loss ends at: {', '.join(parts)}."
+    return answers.least_loss_first(record, list(INITIALIZATIONS))
 
 
 STUDY = Study(

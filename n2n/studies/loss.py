@@ -13,7 +13,7 @@ from n2n.studies.record import Record, mean_and_spread
 COMPARED = ("l2", "l1", "l0")
 assert set(COMPARED) <= set(LOSSES)
 # Of all pixels together: a window without text may come back perfect, and its own is infinite.
-PSNR = "psnr_b_db"
+PSNR = "final_psnr_b_db"
 
 
 def curves(quick: bool) -> list[Curve]:

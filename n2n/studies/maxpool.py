@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from n2n.studies import figures
+from n2n.studies import answers, figures
 from n2n.studies.base import Curve, Quick, Study
 from n2n.studies.fitting import fit
 from n2n.studies.record import Record, mean_and_spread
@@ -22,11 +22,12 @@ def curves(quick: bool) -> list[Curve]:
 def answer(record: Record) -> str:
     """PSNR and arithmetic of each."""
     parts = [
-        f"{mean_and_spread(record.last(name, 'psnr_a_db'))} dB for "
+        f"{answers.final_db(record, name)} for "
         f"{mean_and_spread(record.last(name, 'tflop'))} TFLOP ({name})"
         for name in NETWORKS
     ]
-    return f"PSNR on held-out pictures: {', '.join(parts)}."
+    found = f"PSNR on held-out pictures: {', '.join(parts)}."
+    return found + answers.swings(record, list(NETWORKS))
 
 
 STUDY = Study(

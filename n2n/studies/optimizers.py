@@ -3,10 +3,10 @@
 from functools import partial
 from typing import Any
 
-from n2n.studies import figures
+from n2n.studies import answers, figures
 from n2n.studies.base import Curve, Quick, Study
 from n2n.studies.fitting import fit
-from n2n.studies.record import DIVERGED, Record, mean_and_spread
+from n2n.studies.record import Record
 
 TUNED_ADAM = "Adam, rate 0.001"
 # LBFGS last: it has whatever time the others left.
@@ -32,15 +32,9 @@ def curves(quick: bool) -> list[Curve]:
 
 def answer(record: Record) -> str:
     """Losses at the end, and how far LBFGS came."""
-    parts = [
-        f"{name} diverges"
-        if record.end(name) == DIVERGED
-        else f"{name} {mean_and_spread(record.last(name, 'loss'), 4)}"
-        for name in NAMES
-    ]
     rows = [row for row in record.rows if row.curve == "LBFGS"]
     reached = f" LBFGS took {rows[-1].passes} passes for {rows[-1].step} steps." if rows else ""
-    return f"The loss ends at: {', '.join(parts)}.{reached}"
+    return answers.least_loss_first(record, list(NAMES)) + reached
 
 
 STUDY = Study(

@@ -6,6 +6,7 @@ A file that was cut off is read up to the cut, and goes on with the curves that 
 import json
 import math
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,8 +81,14 @@ class Record:
         return record
 
     def keep(self, is_wanted: Callable[[Ending], bool]) -> None:
-        """Drop all curves that have not ended, or not as wanted; write what is left."""
-        self.endings = {key: each for key, each in self.endings.items() if is_wanted(each)}
+        """Drop all curves that have not ended, or not as wanted; write what is left.
+
+        A file that holds ended curves which are dropped stays, as NAME.old.jsonl.
+        """
+        kept = {key: each for key, each in self.endings.items() if is_wanted(each)}
+        if self.path is not None and len(kept) < len(self.endings):
+            shutil.copyfile(self.path, self.path.with_suffix(".old.jsonl"))
+        self.endings = kept
         self.rows = [row for row in self.rows if (row.curve, row.seed) in self.endings]
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,9 +125,15 @@ class Record:
                 found.setdefault(row.seed, []).append(row)
         return found
 
+    def ended(self, curve: str, name: str) -> dict[int, list[Row]]:
+        """As `series`, of the seeds that have ended; of all, while none has."""
+        found = self.series(curve, name)
+        whole = {seed: rows for seed, rows in found.items() if (curve, seed) in self.endings}
+        return whole or found
+
     def last(self, curve: str, name: str) -> list[float]:
-        """The last value of each seed."""
-        return [rows[-1].values[name] for rows in self.series(curve, name).values()]
+        """The last value of each seed that has ended; of all, while none has."""
+        return [rows[-1].values[name] for rows in self.ended(curve, name).values()]
 
     def end(self, curve: str) -> str:
         """How a curve ended: the worst of its seeds; "" where none has ended."""

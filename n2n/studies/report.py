@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from n2n import shipped
-from n2n.studies import STUDIES, identity, optimizers, result
+from n2n.studies import STUDIES, answers, identity, optimizers, result
 from n2n.studies.base import Curve, Study
 from n2n.studies.figures import NOTES, png
 from n2n.studies.networks import INITIALIZATIONS
-from n2n.studies.record import DIVERGED, Record, Row, mean_and_spread
+from n2n.studies.record import Record, Row, mean_and_spread
 from n2n.studies.stored import command, is_whole
 
 PAGE, FIGURES = "report.md", "studies"
@@ -133,7 +133,8 @@ def _decibels(study: str, curve: str, *names: str) -> Callable[[Records], str | 
 
     def ours(records: Records) -> str | None:
         record = records[study]
-        found = {name: _last(record, curve, f"psnr_{name.lower()}_db") for name in names}
+        values = (_last(record, curve, answers.FINAL.format(name.lower())) for name in names)
+        found = dict(zip(names, values, strict=True))
         parts = [f"{mean_and_spread(values)} dB {name}" for name, values in found.items() if values]
         return ", ".join(parts) + NOTES.get(record.end(curve), "") if parts else None
 
@@ -141,17 +142,11 @@ def _decibels(study: str, curve: str, *names: str) -> Callable[[Records], str | 
 
 
 def _losses(study: str, *curves: str) -> Callable[[Records], str | None]:
-    """The loss that each curve ends at."""
+    """The mean loss of each curve's last epoch."""
 
     def ours(records: Records) -> str | None:
-        record, parts = records[study], []
-        for curve in curves:
-            values, end = _last(record, curve, "loss"), record.end(curve)
-            if end == DIVERGED:
-                parts.append(f"{curve}: diverges")
-            elif values:
-                parts.append(f"{curve}: {mean_and_spread(values, 4)}{NOTES.get(end, '')}")
-        return ", ".join(parts) or None
+        found = {curve: answers.last_loss(records[study], curve) for curve in curves}
+        return ", ".join(f"{curve}: {said}" for curve, said in found.items() if said) or None
 
     return ours
 
@@ -230,13 +225,14 @@ NUMBERS = (
         "trained on the photos that its card names, measured on 1,000 windows of CBSD68",
     ),
     Number(
-        "First weights: the loss after 20 epochs",
+        "First weights: the loss of the 20th epoch",
         "a plot (figure 1b)",
         _losses("initialization", *INITIALIZATIONS),
-        "all-positive weights explode in this network; the code drew something else (below)",
+        "all-positive weights begin at a loss of 300,000 and end, as zeros do, at one colour for "
+        "every picture; the code drew something else (below)",
     ),
     Number(
-        "Adam: the loss after 30 epochs",
+        "Adam: the loss of the 30th epoch",
         '"surprisingly poor" (figure 2)',
         _losses("optimizers", "momentum", "Adam", optimizers.TUNED_ADAM),
         "0.05 is far too high a rate for Adam",

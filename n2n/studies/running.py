@@ -35,7 +35,8 @@ class StudyRun:
     """A run of a study, as a job does it (see `n2n.jobs`).
 
     Every curve may use an equal share of the time that is left, so what the quick ones do not need
-    goes to the slow ones, which come last. A curve that was stopped half way is measured anew.
+    goes to the slow ones, which come last. A curve that was stopped half way is measured anew; with
+    `again`, so are those that their share of the time ended.
 
     Args:
         study: what to run.
@@ -44,6 +45,7 @@ class StudyRun:
         placement: where to compute.
         quick: small settings.
         budget_seconds: wall clock for all curves; None for the study's own.
+        again: whether to measure anew what had no time to end.
 
     Raises:
         ValueError: no time; or a record of other pictures, which nothing may be added to.
@@ -58,6 +60,7 @@ class StudyRun:
         *,
         quick: bool = False,
         budget_seconds: float | None = None,
+        again: bool = False,
     ) -> None:
         self.study, self.record, self.source, self.placement = study, record, source, placement
         self.curves = study.curves(quick)
@@ -70,7 +73,11 @@ class StudyRun:
                     f"the record has curves of {ending.data}, not of {source.label}; "
                     "give the same pictures, or another folder"
                 )
-        self._is_interrupted = False
+        self._is_interrupted, self.again = False, again
+
+    def is_kept(self, ending: Ending) -> bool:
+        """Whether an ended curve of the record stands."""
+        return self._is_wanted(ending) and not (self.again and ending.end == OUT_OF_TIME)
 
     def _is_wanted(self, ending: Ending) -> bool:
         """Whether it belongs to this study: seeds that another machine added do."""
@@ -81,7 +88,7 @@ class StudyRun:
 
     def events(self) -> Iterator[Event]:
         """Measure what is missing, yielding every row."""
-        self.record.keep(self._is_wanted)
+        self.record.keep(self.is_kept)
         missing = [c for c in self.curves if (c.name, c.seed) not in self.record.endings]
         done = len(self.curves) - len(missing)
         end = time.monotonic() + self.budget
@@ -126,7 +133,7 @@ class StudyRun:
                 curve.seed,
                 end,
                 curve.settings,
-                self.source.label,
+                self.source.label if curve.pairs == "course" else self.source.label_of_cuts,
                 self._precision(curve).label,
             )
         )

@@ -38,16 +38,19 @@ class Source:
 
     @property
     def label(self) -> str:
-        """In words, for the record."""
+        """In words, for the record of what is not cut anew."""
         if self.folder is None:
             return "scikit-image's sample photos, point sampling"
         if self._is_course:
-            return (
-                f"files of the course's format in {self.folder.name}; "
-                "where new windows are cut, scikit-image's sample photos"
-            )
+            return f"files of the course's format in {self.folder.name}"
         others = HELD_OUT if self._validation is None else self._validation.name
         return f"photos of {self.folder.name}, validation: {others}; point sampling"
+
+    @property
+    def label_of_cuts(self) -> str:
+        """In words, for the record of new windows at every step."""
+        cuts = "; the windows are cut from scikit-image's sample photos" if self._is_course else ""
+        return self.label + cuts
 
     def pairs(self, count: int) -> Pairs:
         """Two noisy draws each of `count` pictures.

@@ -39,7 +39,8 @@ def measured(name: str, path: Path | None = None, ends: str = DONE) -> Record:
             value += 0.25
             values = {"loss": value / 1000, "tflop": 5.0 * step}
             values |= dict.fromkeys(("psnr_a_db", "psnr_train_db", "psnr_eval_db"), value)
-            values |= {"psnr_b_db": value - 1}
+            if step == 2:
+                values |= {"final_psnr_a_db": value, "final_psnr_b_db": value - 1}
             record.add(Row(curve.name, curve.seed, step, step, 30.0 * step, values))
         record.add(Ending(curve.name, curve.seed, ends, curve.settings, "photos", "a chip"))
     return record
@@ -79,7 +80,7 @@ def test_what_has_not_ended_is_no_result() -> None:
 
 
 @pytest.mark.parametrize(
-    ("end", "said"), [(DIVERGED, "diverges"), (OUT_OF_TIME, "stopped at its share of the time")]
+    ("end", "said"), [(DIVERGED, "diverges"), (OUT_OF_TIME, "(stopped at step 2)")]
 )
 def test_a_curve_that_ended_early_says_so(end: str, said: str) -> None:
     page = report.page(records(initialization=measured("initialization", ends=end)), TEAMS)
@@ -104,7 +105,21 @@ def test_the_command_names_pictures_and_time() -> None:
     record = Record(rows=[Row(curve.name, 0, 1, 1, seconds, {"loss": 0.1})])
     record.add(Ending(curve.name, 0, DONE, curve.settings, Source().label, "CPU"))
     assert stored.command(study, Record()).endswith("study batchnorm --out assets/studies")
-    assert stored.command(study, record).endswith("--seconds-budget 8000 --out assets/studies")
+    assert stored.command(study, record).endswith("--seconds-budget 10000 --out assets/studies")
+
+
+@pytest.mark.parametrize("taken", [[4640, 549], [265, 264, 485], [1, 1000, 2], [7]])
+def test_the_budget_of_a_command_is_the_least_that_lets_every_curve_end(taken: list[int]) -> None:
+    record = Record()
+    for name, seconds in enumerate(taken):
+        record.add(Row(str(name), 0, 1, 1, seconds, {"loss": 0.1}))
+        record.add(Ending(str(name), 0, DONE, {}, "", ""))
+    left, tightest = stored.budget_of(record), 1e9
+    for place, seconds in enumerate(taken):
+        share = left / (len(taken) - place)  # as a run deals it out
+        left -= stored.MARGIN * seconds
+        tightest = min(tightest, share / (stored.MARGIN * seconds))
+    assert tightest == pytest.approx(1)
 
 
 def test_records_that_are_not_there_change_no_page(

@@ -118,6 +118,31 @@ def test_a_record_of_other_pictures_is_left_alone(toy: Toy, tmp_path: Path) -> N
     assert path.read_text() == whole
 
 
+def test_what_time_ended_is_measured_again_when_asked(toy: Toy, tmp_path: Path) -> None:
+    path = tmp_path / "toy.jsonl"
+    list(toy.run(path).events())
+    assert list(toy.run(path, budget_seconds=3000).events()) == []
+    run = toy.run(path, budget_seconds=3000, again=True)
+    toy.begun.clear()
+    list(run.events())
+    assert toy.begun == ["slow", "slowest"]
+    ends = {name: run.record.end(name) for name in NAMES}
+    assert ends == {"quick": DONE, "slow": DONE, "wild": DIVERGED, "slowest": DONE}
+    assert len(Record.read(path).endings) == len(NAMES)
+
+
+def test_ended_curves_that_no_longer_fit_are_kept_elsewhere(toy: Toy, tmp_path: Path) -> None:
+    path = tmp_path / "toy.jsonl"
+    list(toy.run(path).events())
+    before = path.read_text()
+    list(toy.run(path).events())
+    assert list(tmp_path.iterdir()) == [path]  # nothing was dropped
+    toy.study = replace(toy.study, curves=lambda _: [Curve("quick", rate=9, samples=2, batch=1)])
+    list(toy.run(path).events())
+    old = (tmp_path / "toy.old.jsonl").read_text()
+    assert sorted(old.splitlines()) == sorted(before.splitlines())
+
+
 def test_seeds_that_another_machine_added_stay(toy: Toy) -> None:
     run = toy.run()
     run.record.add(Ending("slow", 2, DONE, toy.curves(False)[1].settings | {"seed": 2}, "", ""))

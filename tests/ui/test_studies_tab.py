@@ -337,7 +337,7 @@ def test_a_later_server_shows_what_there_is(
     toy.let_go.set()
     wait_for(lambda: later.files(mine[0]).facts().get("ended"))
     line = studies.look(mine, NAME, NOTHING, ROW).line
-    assert line.startswith("Your last live run, at the quick setting: The loss ends at")
+    assert line.startswith("Your last live run, at the quick setting: The loss of the last")
 
 
 def test_inline_gives_the_same_without_a_thread(jobs: Jobs, records: Path, toy: Toy) -> None:

@@ -49,6 +49,8 @@ PUBLISHED: dict[str, dict[str, tuple[float, float, float]]] = {
     },
 }
 PUBLISHED_SIGMAS = (15.0, 25.0, 50.0)
+# Of each: how many photos, and the pixels of one. Kodak's are larger elsewhere, and then easier.
+PUBLISHED_PHOTOS = {"CBSD68": (68, 321 * 481), "KODAK24": (24, 500**2), "MCMASTER": (18, 500**2)}
 
 
 @dataclass(frozen=True)
@@ -169,10 +171,15 @@ def draw(noise: Noise, clean: Tensor) -> Tensor:
     return clean + torch.from_numpy(values.transpose(2, 0, 1)[None]).float()
 
 
-def published(data_set: str, noise: Noise) -> dict[str, float]:
-    """What the literature reports on a data set (its folder's name) at this noise, if anything."""
+def published(data_set: str, noise: Noise, count: int, pixels: int) -> dict[str, float]:
+    """What the literature reports on a data set (its folder's name) at this noise, if anything.
+
+    Nothing unless it is that set: so many photos, of so many pixels each.
+    """
     table = PUBLISHED.get(data_set.upper(), {})
     if not isinstance(noise, Gaussian) or noise.sigma_255 not in PUBLISHED_SIGMAS:
+        return {}
+    if table and (count, pixels) != PUBLISHED_PHOTOS[data_set.upper()]:
         return {}
     column = PUBLISHED_SIGMAS.index(float(noise.sigma_255))
     return {method: values[column] for method, values in table.items()}

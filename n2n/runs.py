@@ -85,6 +85,7 @@ class Run:
             held_out, self.validation_noise, self.placement.device, file_step=config.file_step
         )
         self.start, self.pixels = 0, 0
+        self.origin: dict[str, Any] = {}  # for the card: commands so far, what --init had seen
         self.rate = self.step_seconds = 0.0  # of the last step
         self.trouble: str | None = None  # what went wrong without ending the run, in one line
         self.health = Health()
@@ -191,10 +192,8 @@ class Run:
 
     def autocast(self) -> torch.autocast:
         """Mixed precision where the device has the units: fp32 weights, bf16 convolutions."""
-        dtype = self.placement.dtype
-        return torch.autocast(
-            self.placement.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16
-        )
+        is_bf16 = self.placement.dtype == torch.bfloat16
+        return torch.autocast(self.placement.device.type, torch.bfloat16, enabled=is_bf16)
 
     def _counted(self, steps: Iterator[Step]) -> Iterator[Step]:
         """Keep count of steps, pixels and time. Only while somebody steps does the time count."""
@@ -249,11 +248,10 @@ class Run:
         """A disk that is full ends no run: the older checkpoint stays, and `trouble` says so."""
         try:
             self.save(path)
+            self.trouble = None
         except OSError as error:
             reason = error.strerror or str(error).replace(str(path), path.name)
             self.trouble = f"no checkpoint at step {step}, the older one is kept: {reason}"
-        else:
-            self.trouble = None
 
     def save(self, path: Path) -> None:
         """Write the whole state: weights, optimizer, average, step, time used, pixels seen.
@@ -272,6 +270,7 @@ class Run:
                 "step": self.start,
                 "elapsed": self.budget.elapsed,
                 "pixels": self.pixels,
+                "origin": self.origin,
             },
         )
 
@@ -293,6 +292,7 @@ class Run:
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.start, self.pixels = state["step"], state["pixels"]
+        self.origin = state.get("origin", {})
         self._set_budget(state["elapsed"])
 
     def save_weights(self, path: Path) -> None:

@@ -1,5 +1,6 @@
 """`train` as a user types it: what it writes, how it goes on, and what it says when it cannot."""
 
+import argparse
 import json
 import os
 import signal
@@ -12,9 +13,11 @@ import torch
 from n2n import checkpoints, images, saved
 from n2n.__main__ import main
 from n2n.checkpoints import load_weights
+from n2n.cli import settings
 from n2n.data import NoisyPairs
 from n2n.history import History
 from n2n.live import LiveRun
+from n2n.recipes import RECIPES
 from tests.tiny import one_thread  # noqa: F401  a fixture
 
 NETWORK = ["--model-kwargs", '{"widths": [8, 8]}']
@@ -129,9 +132,30 @@ def test_a_card_tells_from_which_network_it_grew(tmp_path: Path, small: list[Any
     words = ["--steps", 1, "--init", first, "--out", second, "--model-kwargs", wider]
     assert run(*small, *words) == 0
     card = json.loads(second.with_suffix(".json").read_text())
-    assert (card["grown_from"], card["steps"]) == (kwargs, 3)
+    assert (card["grown_from"], card["steps"], len(card["commands"])) == (kwargs, 3, 2)
+    # Gone on with, it still tells.
+    checkpoint = second.with_suffix(".checkpoint")
+    assert run(*small, *words[:1], 4, "--resume", checkpoint, *words[4:]) == 0
+    card = json.loads(second.with_suffix(".json").read_text())
+    assert (card["grown_from"], card["steps"], len(card["commands"])) == (kwargs, 6, 3)
     first.with_suffix(".json").write_text("{")
     assert run(*small, *words) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "plain"),
+    [
+        ([], RECIPES["fast"].config.plain_steps),
+        (["--steps", "4000"], 2000),
+        (["--seconds", "60"], 0),
+        (["--steps", "4000", "--plain-steps", "7"], 7),
+    ],
+)
+def test_the_plain_part_of_a_recipe_goes_with_its_length(words: list[str], plain: int) -> None:
+    parser = argparse.ArgumentParser()
+    settings.add_arguments(parser)
+    given = parser.parse_args(["--recipe", "fast", *words])
+    assert settings.config(given, None).plain_steps == plain
 
 
 def test_a_teacher_is_recorded_by_its_name(tmp_path: Path, small: list[Any]) -> None:

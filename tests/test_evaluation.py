@@ -5,7 +5,14 @@ import pytest
 import torch
 
 from n2n.data.samples import sample
-from n2n.evaluation import PUBLISHED, ImageScore, draw, published, summarize
+from n2n.evaluation import (
+    PUBLISHED,
+    PUBLISHED_PHOTOS,
+    ImageScore,
+    draw,
+    published,
+    summarize,
+)
 from n2n.images import to_tensor
 from n2n.noise import create_noise
 
@@ -40,6 +47,15 @@ def test_summary_in_both_conventions() -> None:
 def test_published_numbers_fall_with_noise_and_are_found_by_folder_name() -> None:
     for table in PUBLISHED.values():
         assert all(values == tuple(sorted(values, reverse=True)) for values in table.values())
-    assert published("cbsd68", create_noise("gaussian", 25))["CBM3D"] == 30.71
-    assert published("cbsd68", create_noise("gaussian", 26)) == {}
-    assert published("elsewhere", create_noise("gaussian", 25)) == {}
+    assert PUBLISHED.keys() == PUBLISHED_PHOTOS.keys()
+    noise, size = create_noise("gaussian", 25), 321 * 481
+    assert published("cbsd68", noise, 68, size)["CBM3D"] == 30.71
+    assert published("cbsd68", create_noise("gaussian", 26), 68, size) == {}
+    assert published("elsewhere", noise, 68, size) == {}
+
+
+def test_published_numbers_are_of_those_very_photos() -> None:
+    noise = create_noise("gaussian", 25)
+    assert published("kodak24", noise, 24, 500 * 500)["CBM3D"] == 31.68
+    assert published("kodak24", noise, 24, 768 * 512) == {}  # whole ones
+    assert published("kodak24", noise, 1, 500 * 500) == {}  # the first of them

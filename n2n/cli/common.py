@@ -1,10 +1,12 @@
 """What the commands share: how to stop on Ctrl-C or a kill, and how to end with one line."""
 
 import argparse
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
@@ -49,6 +51,12 @@ def stoppable() -> Iterator[StopFlag]:
     finally:
         for kind, handler in before.items():
             signal.signal(kind, handler)
+
+
+def command() -> str:
+    """This command as another machine would type it: paths by their last part."""
+    words = [Path(word).name if "/" in word else word for word in sys.argv[1:]]
+    return shlex.join(["python", "-m", "n2n", *words])
 
 
 def first_line(error: BaseException) -> str:

@@ -3,15 +3,13 @@
 import argparse
 import json
 import math
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from n2n.checkpoints import save_weights, sha256
-from n2n.cli.common import DONE, FAILED, add_device_arguments, say, stoppable
+from n2n.cli.common import DONE, FAILED, add_device_arguments, command, say, stoppable
 from n2n.data.course import unit
 from n2n.denoiser import Denoiser
 from n2n.devices import Placement, place
@@ -131,7 +129,6 @@ def curve_of(arguments: argparse.Namespace) -> Curve:
 def _card(
     path: Path, curve: Curve, source: Source, placement: Placement, last: Row
 ) -> dict[str, Any]:
-    words = [Path(word).name if "/" in word else word for word in sys.argv[1:]]
     return {
         "name": path.stem,
         "training": curve.settings,
@@ -141,7 +138,7 @@ def _card(
         "tflop": round(last.values["tflop"], 1),
         "seconds": round(last.seconds),
         "device": placement.label,
-        "command": shlex.join(["python", "-m", "n2n", *words]),
+        "command": command(),
         "sha256": sha256(path),
         "purpose": "32 × 32 px pictures of the EE-559 course",
         "known_failures": ["trained on point-sampled pictures of 32 × 32 px alone"],

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from n2n import images, processes, shipped
 from n2n.cli import course_model
-from n2n.cli.common import DONE, add_device_arguments, say
+from n2n.cli.common import DONE, add_device_arguments, command, say
 from n2n.data import photo_files, samples
 from n2n.denoiser import Denoiser, load
 from n2n.evaluation import draw, evaluate, published, summarize
@@ -95,7 +95,7 @@ def _photos(arguments: argparse.Namespace) -> int:
                 print(json.dumps(row), flush=True)
             _tell(arguments, _line(row))
             table[f"**{row['model']}**"][text] = row["psnr_db"]
-        for method, value in _published(arguments, data_set, text).items():
+        for method, value in _published(arguments, data_set, pictures, text).items():
             table[method][text] = value
             _tell(arguments, f"{text:>16}  {method:<12} {value:6.2f}  (published)")
     if arguments.markdown:
@@ -117,10 +117,14 @@ def _check(arguments: argparse.Namespace) -> None:
         _load(arguments, name)
 
 
-def _published(arguments: argparse.Namespace, data_set: str, text: str) -> dict[str, float]:
-    """What the literature has on the same task: all photos, unclipped input."""
-    comparable = arguments.limit is None and not arguments.file_step
-    return published(data_set, _one_level(text)) if comparable else {}
+def _published(
+    arguments: argparse.Namespace, data_set: str, pictures: "_Pictures", text: str
+) -> dict[str, float]:
+    """What the literature has on the same task: the same photos, unclipped input."""
+    if arguments.file_step:
+        return {}
+    height, width = pictures[0][1].shape[:2]
+    return published(data_set, _one_level(text), len(pictures), height * width)
 
 
 def _tell(arguments: argparse.Namespace, line: str) -> None:
@@ -139,7 +143,7 @@ def _rows(
         row = {"data_set": data_set, "noise": text, "model": name, **row}
         yield row
         if arguments.card and processes.leads():
-            _record(name, row, "psnr_db_fp32" if arguments.dtype == "fp32" else "psnr_db")
+            _record(name, row)
 
 
 def _markdown(data_set: str, noises: Sequence[str], table: dict[str, dict[str, float]]) -> str:
@@ -238,15 +242,17 @@ def _options(row: dict[str, Any]) -> str:
     )
 
 
-def _record(name: str, row: dict[str, Any], scores: str) -> None:
-    """Put a result into the card of a shipped model, under data set and noise.
+def _record(name: str, row: dict[str, Any]) -> None:
+    """Put a result into the card of a shipped model, under data set and noise, and how it was had.
 
-    What fp32 was asked for stands apart: so a card tells what bf16 costs.
+    What fp32 has stands apart: so a card tells what bf16 costs.
     """
+    scores = "psnr_db_fp32" if row["device"].endswith("fp32") else "psnr_db"
     path = shipped.weights_path(name).with_suffix(".json")
     card = json.loads(path.read_text()) if path.is_file() else {}
     card.setdefault(scores, {})[f"{row['data_set']} {row['noise']}{_options(row)}"] = round(
         row["psnr_db"], 4
     )
+    card[f"{scores}_by"] = f"{command()} ({row['device']})"
     path.write_text(json.dumps(card, indent=1) + "\n")
     say(f"recorded in {path.name}")

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import shlex
 import sys
 import tempfile
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from tqdm import tqdm
 from n2n import processes, shipped
 from n2n.checkpoints import sha256
 from n2n.cli import settings
-from n2n.cli.common import DONE, FAILED, StopFlag, add_device_arguments, say, stoppable
+from n2n.cli.common import DONE, FAILED, StopFlag, add_device_arguments, command, say, stoppable
 from n2n.data import hold_out, photo_files, read_photos, samples
 from n2n.devices import place
 from n2n.distributed import leading
@@ -27,6 +26,7 @@ from n2n.runs import CHECKPOINT_SECONDS
 from n2n.saved import Saved
 from n2n.training import Diverged, OutOfMemory
 
+TOTALS = ("steps", "gigapixels", "seconds")  # of a card
 EVERY_SECONDS = 1.0  # a row of the history
 VALIDATE_SECONDS = 10.0  # nobody watches, and a look may take as long as ten steps
 FATAL = (Diverged, OutOfMemory, PeerLost)  # end a run; what was kept of it stays
@@ -165,6 +165,8 @@ def _live_run(arguments: argparse.Namespace) -> tuple[LiveRun, str]:
     )
     if arguments.init is not None:
         live.run.start_from(arguments.init)
+        live.run.origin = _seen(shipped.card_beside(arguments.init))
+    live.run.origin["commands"] = [*live.run.origin.get("commands", []), command()]
     where = live.run.placement.label
     together = f", {processes.count()} processes" if processes.count() > 1 else ""
     say(f"{len(training)} photos to train on, {len(validation)} held out; {where}{together}")
@@ -217,21 +219,18 @@ def _write_history(live: LiveRun, out: Path) -> None:
     figure.savefig(out.with_suffix(".png"), dpi=150)
 
 
-def _without_folders(words: list[str]) -> list[str]:
-    """A command as another machine would type it: paths by their last part."""
-    return [Path(word).name if "/" in word else word for word in words]
+def _seen(card: dict[str, Any]) -> dict[str, Any]:
+    """What the card of a run tells of the weights that it began with."""
+    return {name: card[name] for name in (*TOTALS, "commands", "kwargs") if name in card}
 
 
 def _write_card(live: LiveRun, arguments: argparse.Namespace, source: str) -> None:
     """What the file is and how it came about, as JSON beside it."""
     run, weights = live.run, arguments.out
     training = asdict(live.config)
-    totals = {"steps": run.start, "gigapixels": run.gigapixels, "seconds": run.budget.elapsed}
+    totals = dict(zip(TOTALS, (run.start, run.gigapixels, run.budget.elapsed), strict=True))
     if live.config.teacher is not None:
         training["teacher"] = Path(live.config.teacher).name
-    command = shlex.join(["python", "-m", "n2n", *_without_folders(sys.argv[1:])])
-    # What the weights that the run began with have seen counts, too.
-    earlier = {} if arguments.init is None else shipped.card_beside(arguments.init)
     card = {
         "name": weights.stem,
         **run.spec._asdict(),
@@ -239,11 +238,12 @@ def _write_card(live: LiveRun, arguments: argparse.Namespace, source: str) -> No
         "kmacs_per_pixel": round(kmacs_per_pixel(run.result), 2),
         "training": training,
         "photos": source,
-        **{name: round(value + earlier.get(name, 0), 3) for name, value in totals.items()},
+        # What the weights that the run began with have seen counts, too.
+        **{name: round(value + run.origin.get(name, 0), 3) for name, value in totals.items()},
         "device": run.placement.label,
         "validation_psnr_db": round(run.validate().psnr_db, 3),
-        "commands": [*earlier.get("commands", []), command],
-        **_grown_from(run.spec, earlier),
+        "commands": run.origin["commands"],
+        **_grown_from(run.spec, run.origin),
         "sha256": sha256(weights),
     }
     recipe = settings.NAMED.get(arguments.recipe or weights.stem)
@@ -252,7 +252,7 @@ def _write_card(live: LiveRun, arguments: argparse.Namespace, source: str) -> No
     weights.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
 
 
-def _grown_from(spec: ModelSpec, earlier: dict[str, Any]) -> dict[str, Any]:
+def _grown_from(spec: ModelSpec, origin: dict[str, Any]) -> dict[str, Any]:
     """The smaller network that saw a part of the pixels, if there was one."""
-    smaller = earlier.get("kwargs", spec.kwargs)
+    smaller = origin.get("kwargs", spec.kwargs)
     return {} if smaller == spec.kwargs else {"grown_from": smaller}

@@ -198,8 +198,8 @@ def test_tiled_equals_whole(name: str) -> None:
 
 @every_white_model
 @every_photo
-@pytest.mark.parametrize("sigma_255", [15, 25, 50])
-def test_bf16_costs_nothing_that_shows(name: str, photo: str, sigma_255: float) -> None:
+@pytest.mark.parametrize("sigma_255", [2, 5, 15, 25, 50])
+def test_bf16_costs_nothing_that_shows(name: str, photo: str, sigma_255: int) -> None:
     low = place("cpu")
     if low.dtype != torch.bfloat16:
         pytest.skip("this CPU has no bf16 units")
@@ -207,7 +207,9 @@ def test_bf16_costs_nothing_that_shows(name: str, photo: str, sigma_255: float) 
     noisy = clean + white_noise(clean.shape, sigma_255)
     one, other = (denoiser(name, placement)(noisy) for placement in (CPU, low))
     assert not np.array_equal(one, other)
-    assert gain_db(one, other, clean) == pytest.approx(0, abs=0.015)
+    # Of one crop; over many photos it is within 0.01 at any level (the cards have both).
+    allowed = {2: 0.04, 5: 0.015}.get(sigma_255, 0.01)
+    assert gain_db(one, other, clean) == pytest.approx(0, abs=allowed)
 
 
 # ---- what they know of the noise ----

@@ -129,10 +129,10 @@ class KernelMuon(torch.optim.Optimizer):
         """Of kernels of one shape."""
         gradients = [kernel.grad for kernel in kernels if kernel.grad is not None]
         states = [self.state[kernel] for kernel in kernels]
-        for state, kernel in zip(states, kernels, strict=True):
-            if not state:
-                state["momentum"] = torch.zeros_like(kernel)
-        momenta = [state["momentum"] for state in states]
+        momenta = [
+            state.setdefault("momentum_buffer", torch.zeros_like(kernel)).view_as(kernel)
+            for state, kernel in zip(states, kernels, strict=True)
+        ]
         torch._foreach_lerp_(momenta, gradients, 1 - MUON_MOMENTUM)
         ahead = torch.stack(torch._foreach_lerp(gradients, momenta, MUON_MOMENTUM))
         matrices = ahead.flatten(2)

@@ -138,7 +138,7 @@ def _card(
         "tflop": round(last.values["tflop"], 1),
         "seconds": round(last.seconds),
         "device": placement.label,
-        "command": command(),
+        "commands": [command()],
         "sha256": sha256(path),
         "purpose": "32 × 32 px pictures of the EE-559 course",
         "known_failures": ["trained on point-sampled pictures of 32 × 32 px alone"],

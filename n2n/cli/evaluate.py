@@ -143,7 +143,7 @@ def _rows(
         row = {"data_set": data_set, "noise": text, "model": name, **row}
         yield row
         if arguments.card and processes.leads():
-            _record(name, row)
+            _record(name, row, "psnr_db_fp32" if arguments.dtype == "fp32" else "psnr_db")
 
 
 def _markdown(data_set: str, noises: Sequence[str], table: dict[str, dict[str, float]]) -> str:
@@ -242,17 +242,15 @@ def _options(row: dict[str, Any]) -> str:
     )
 
 
-def _record(name: str, row: dict[str, Any]) -> None:
+def _record(name: str, row: dict[str, Any], scores: str) -> None:
     """Put a result into the card of a shipped model, under data set and noise, and how it was had.
 
-    What fp32 has stands apart: so a card tells what bf16 costs.
+    What fp32 was asked for stands apart: so a card tells what bf16 costs.
     """
-    scores = "psnr_db_fp32" if row["device"].endswith("fp32") else "psnr_db"
     path = shipped.weights_path(name).with_suffix(".json")
     card = json.loads(path.read_text()) if path.is_file() else {}
-    card.setdefault(scores, {})[f"{row['data_set']} {row['noise']}{_options(row)}"] = round(
-        row["psnr_db"], 4
-    )
-    card[f"{scores}_by"] = f"{command()} ({row['device']})"
+    what = f"{row['data_set']} {row['noise']}{_options(row)}"
+    card.setdefault(scores, {})[what] = round(row["psnr_db"], 4)
+    card.setdefault(f"{scores}_by", {})[what] = f"{command()} ({row['device']})"
     path.write_text(json.dumps(card, indent=1) + "\n")
     say(f"recorded in {path.name}")

@@ -103,7 +103,7 @@ def config(arguments: argparse.Namespace, saved: Saved | None) -> TrainConfig:
     }
     if "steps" in given or "seconds" in given:  # a new end replaces the old one, whatever its kind
         if arguments.recipe is not None:
-            base = replace(base, plain_steps=_plain_steps(base, given.get("steps", 0)))
+            given.setdefault("plain_steps", _plain_steps(base, given.get("steps", 0)))
         base = replace(base, steps=None, seconds=None)
     if "teacher" in given:
         given.setdefault("targets", "teacher")

@@ -112,7 +112,7 @@ def _run_study(study: Study, source: Source, arguments: argparse.Namespace, stop
     say(f"{study.name}: {study.question} ({run.placement.label})")
     replaced = sum(not run.is_kept(ending) for ending in run.record.endings.values())
     if replaced:
-        say(f"{replaced} curves are measured anew; {stem}.old.jsonl keeps what was there")
+        say(f"{replaced} curves of the record are dropped; a copy of it is kept beside it")
     with tqdm(total=1.0, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}") as bar:
         for event in run.events():
             loss = event.row.values.get("loss")
@@ -124,7 +124,8 @@ def _run_study(study: Study, source: Source, arguments: argparse.Namespace, stop
     figure = arguments.out / f"{stem}.png"
     study.figure(run.record).savefig(figure, dpi=110)
     if stop:
-        say(f"stopped; the same command goes on with what {path} lacks")
+        same = "the command without --again" if arguments.again else "the same command"
+        say(f"stopped; {same} goes on with what {path} lacks")
         return False
     cut = sum(ending.end == OUT_OF_TIME for ending in run.record.endings.values())
     if cut:

@@ -221,7 +221,8 @@ def _write_history(live: LiveRun, out: Path) -> None:
 
 def _seen(card: dict[str, Any]) -> dict[str, Any]:
     """What the card of a run tells of the weights that it began with."""
-    return {name: card[name] for name in (*TOTALS, "commands", "kwargs") if name in card}
+    names = (*TOTALS, "commands", "kwargs", "grown_from")
+    return {name: card[name] for name in names if name in card}
 
 
 def _write_card(live: LiveRun, arguments: argparse.Namespace, source: str) -> None:
@@ -255,4 +256,6 @@ def _write_card(live: LiveRun, arguments: argparse.Namespace, source: str) -> No
 def _grown_from(spec: ModelSpec, origin: dict[str, Any]) -> dict[str, Any]:
     """The smaller network that saw a part of the pixels, if there was one."""
     smaller = origin.get("kwargs", spec.kwargs)
-    return {} if smaller == spec.kwargs else {"grown_from": smaller}
+    if smaller == spec.kwargs:
+        smaller = origin.get("grown_from")
+    return {} if smaller is None else {"grown_from": smaller}

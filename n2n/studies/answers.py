@@ -13,32 +13,45 @@ LAST_QUARTER, SWING_DB = 0.75, 0.5
 
 def final_db(record: Record, curve: str, convention: str = "a") -> str:
     """PSNR in dB on all held-out pictures, the mean over seeds; and where time ended the curve."""
-    values = record.last(curve, FINAL.format(convention))
+    if record.end(curve) == DIVERGED:
+        return "diverges"
+    names = (kind.format(convention) for kind in (FINAL, WAY))  # WAY: old records, or half way
+    values = next(filter(None, (record.last(curve, name) for name in names)), [])
     return f"{mean_and_spread(values)} dB{cut(record, curve)}"
 
 
 def cut(record: Record, curve: str) -> str:
     """Such as " (stopped at step 9)" after the value of a curve that its share of time ended."""
-    if record.end(curve) != OUT_OF_TIME:
-        return ""
-    steps = [row.step for row in record.rows if row.curve == curve]
-    return f" (stopped at step {max(steps)})"
+    last = {(row.curve, row.seed): row.step for row in record.rows}
+    steps = [
+        last[key]
+        for key, ending in record.endings.items()
+        if key[0] == curve and key in last and ending.end == OUT_OF_TIME
+    ]
+    return f" (stopped at step {min(steps)})" if steps else ""
 
 
 def swings(record: Record, curves: Sequence[str]) -> str:
-    """A sentence for curves that a look earlier or later would have measured otherwise, or none."""
+    """A sentence for curves that a look a little earlier would have measured otherwise, or none."""
     parts = []
     for curve in curves:
-        looks = [
-            row.values[WAY.format("a")]
-            for rows in record.series(curve, WAY.format("a")).values()
-            for row in rows
-            if row.step >= LAST_QUARTER * rows[-1].step
+        lows_highs = [
+            (min(looks), max(looks))
+            for seed in record.ended(curve, WAY.format("a"))
+            if (looks := _late_looks(record, curve, seed))
         ]
-        if looks and max(looks) - min(looks) > SWING_DB:
-            parts.append(f"{min(looks):.1f} to {max(looks):.1f} dB ({curve})")
+        low, high = max(lows_highs, key=lambda ends: ends[1] - ends[0], default=(0.0, 0.0))
+        if high - low > SWING_DB:
+            parts.append(f"{low:.1f} to {high:.1f} dB ({curve})")
     said = ", ".join(parts)
-    return f" Looks in the last quarter of the run swing: {said}." if parts else ""
+    return f" Looks in the last quarter of the run range from {said}." if parts else ""
+
+
+def _late_looks(record: Record, curve: str, seed: int) -> list[float]:
+    """The PSNR of those in the last quarter of a run."""
+    rows = [row for row in record.rows if (row.curve, row.seed) == (curve, seed)]
+    late = (row for row in rows if row.step >= LAST_QUARTER * rows[-1].step)
+    return [row.values[WAY.format("a")] for row in late if WAY.format("a") in row.values]
 
 
 def least_loss_first(record: Record, curves: Sequence[str]) -> str:

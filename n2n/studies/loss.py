@@ -5,7 +5,7 @@ from typing import Any
 
 from n2n.losses import LOSSES
 from n2n.noise import NOISES
-from n2n.studies import figures
+from n2n.studies import answers, figures
 from n2n.studies.base import Curve, Study
 from n2n.studies.fitting import fit
 from n2n.studies.record import Record, mean_and_spread
@@ -47,7 +47,8 @@ def answer(record: Record) -> str:
         found = {loss: values for loss, values in scores.items() if values}
         if found:
             best = max(found, key=lambda loss: found[loss][0])
-            parts.append(f"{noise}: {best} ({mean_and_spread(found[best])} dB)")
+            told = f"{mean_and_spread(found[best])} dB{answers.cut(record, f'{noise}, {best}')}"
+            parts.append(f"{noise}: {best} ({told})")
     return f"The best loss on noisy targets is, by PSNR B, for {', '.join(parts)}."
 
 

@@ -3,6 +3,7 @@
 A file that was cut off is read up to the cut, and goes on with the curves that it lacks.
 """
 
+import itertools
 import json
 import math
 import os
@@ -83,11 +84,12 @@ class Record:
     def keep(self, is_wanted: Callable[[Ending], bool]) -> None:
         """Drop all curves that have not ended, or not as wanted; write what is left.
 
-        A file that holds ended curves which are dropped stays, as NAME.old.jsonl.
+        A file that holds ended curves which are dropped stays, as NAME.jsonl.1 or the next number.
         """
         kept = {key: each for key, each in self.endings.items() if is_wanted(each)}
         if self.path is not None and len(kept) < len(self.endings):
-            shutil.copyfile(self.path, self.path.with_suffix(".old.jsonl"))
+            names = (self.path.with_name(f"{self.path.name}.{n}") for n in itertools.count(1))
+            shutil.copyfile(self.path, next(name for name in names if not name.exists()))
         self.endings = kept
         self.rows = [row for row in self.rows if (row.curve, row.seed) in self.endings]
         if self.path is not None:

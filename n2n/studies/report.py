@@ -142,10 +142,11 @@ def _decibels(study: str, curve: str, *names: str) -> Callable[[Records], str | 
 
 
 def _losses(study: str, *curves: str) -> Callable[[Records], str | None]:
-    """The mean loss of each curve's last epoch."""
+    """The mean loss of the last epoch of each curve that has ended."""
 
     def ours(records: Records) -> str | None:
-        found = {curve: answers.last_loss(records[study], curve) for curve in curves}
+        record = records[study]
+        found = {curve: answers.last_loss(record, curve) for curve in curves if record.end(curve)}
         return ", ".join(f"{curve}: {said}" for curve, said in found.items() if said) or None
 
     return ours

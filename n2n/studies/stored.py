@@ -45,7 +45,7 @@ def is_whole(study: Study, record: Record) -> bool:
 def command(study: Study, record: Record) -> str:
     """The command that makes a record such as this."""
     data = {options(ending.data) for ending in record.endings.values()}
-    seconds = budget_of(record)
+    seconds = budget_of(study, record)
     budget = f" --seconds-budget {1000 * math.ceil(seconds / 1000)}"
     return (
         f"python -m n2n study {study.name}{''.join(sorted(data))}"
@@ -53,13 +53,15 @@ def command(study: Study, record: Record) -> str:
     )
 
 
-def budget_of(record: Record) -> float:
+def budget_of(study: Study, record: Record) -> float:
     """The least budget, in seconds, with which no curve of a record is cut off that was not.
 
     Each may use an equal share of what those before it left (see `StudyRun`).
     """
-    last = {(row.curve, row.seed): row.seconds for row in record.rows}
-    taken = [MARGIN * last.get(key, 0.0) for key in record.endings]
+    last = {
+        row.curve: row.seconds for row in record.rows if (row.curve, row.seed) in record.endings
+    }
+    taken = [MARGIN * last.get(curve.name, 0.0) for curve in study.curves(False)]
     return max(
         (sum(taken[:place]) + (len(taken) - place) * each for place, each in enumerate(taken)),
         default=0.0,

@@ -33,7 +33,7 @@ def test_what_diverges_is_named() -> None:
         found.add(Ending(name, 0, DIVERGED, {}, "photos", "a chip"))
     said = answers.least_loss_first(found, ["a", "b", "c"])
     assert said == "The loss of the last epoch is least with a (0.1000); b, c diverge."
-    assert answers.last_loss(found, "b") == "diverges"
+    assert answers.last_loss(found, "b") == answers.final_db(found, "b") == "diverges"
     assert answers.least_loss_first(Record(), ["a"]) == "Nothing was measured."
 
 
@@ -60,9 +60,28 @@ def test_a_seed_that_has_not_ended_counts_only_alone() -> None:
 
 def test_swinging_looks_are_told() -> None:
     found = Record()
-    for name, looks in {"calm": [10, 20, 20.1, 20.2], "wild": [10, 24, 20, 23.96]}.items():
-        for step, value in enumerate(looks, 1):
-            found.add(Row(name, 0, step, step, 1.0, {"psnr_a_db": value}))
-    assert answers.swings(found, ["calm"]) == ""
-    said = " Looks in the last quarter of the run swing: 20.0 to 24.0 dB (wild)."
+    looks = {
+        ("calm", 0): [10, 20, 20.1, 20.2],
+        ("calm", 1): [10, 26, 26.1, 26.2],  # another seed is no swing
+        ("wild", 0): [10, 29, 20, 23.96],
+        ("early", 0): [10, 30, 20, None],  # its last look is before the last quarter
+    }
+    for (name, seed), values in looks.items():
+        for step, value in enumerate(values, 1):
+            more = {"psnr_a_db": value} if value is not None else {}
+            found.add(Row(name, seed, step, step, 1.0, {"loss": 1.0, **more}))
+    assert answers.swings(found, ["calm", "early"]) == ""
+    said = " Looks in the last quarter of the run range from 20.0 to 24.0 dB (wild)."
     assert answers.swings(found, ["calm", "wild"]) == said
+
+
+def test_records_of_before_have_one_psnr_at_the_end() -> None:
+    assert answers.final_db(record({"a": [0.1]}, psnr_a_db=21.0), "a") == "21.00 dB"
+
+
+def test_only_the_seed_that_time_ended_is_told() -> None:
+    found = record({"a": [0.1] * 9})
+    for step in (1, 2):
+        found.add(Row("a", 1, step, step, 1.0, {"loss": 0.1}))
+    found.add(Ending("a", 1, OUT_OF_TIME, {}, "photos", "a chip"))
+    assert answers.cut(found, "a") == " (stopped at step 2)"

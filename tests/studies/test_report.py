@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 from n2n import shipped
 from n2n.__main__ import main
 from n2n.cli.course_model import TEAMS
-from n2n.studies import STUDIES, Record, Row, Source, report, result, stored
+from n2n.studies import STUDIES, Curve, Record, Row, Source, report, result, stored
 from n2n.studies.record import DIVERGED, DONE, OUT_OF_TIME, Ending
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +78,11 @@ def test_what_has_not_ended_is_no_result() -> None:
     assert row_of(page, "What that epoch costs")[1] == MISSING
     assert row_of(page, "Our network on the same pairs")[1] != MISSING
     assert f"{MISSING.capitalize()}: 1 of 2 curves are." in section_of(page, "result")
+    record = measured("optimizers")
+    del record.endings["momentum", 0]
+    ours = row_of(report.page(records(optimizers=record), TEAMS), "Adam")[1]
+    assert "momentum" not in ours
+    assert "Adam: 0.0" in ours
 
 
 @pytest.mark.parametrize(
@@ -110,11 +116,12 @@ def test_the_command_names_pictures_and_time() -> None:
 
 @pytest.mark.parametrize("taken", [[4640, 549], [265, 264, 485], [1, 1000, 2], [7]])
 def test_the_budget_of_a_command_is_the_least_that_lets_every_curve_end(taken: list[int]) -> None:
-    record = Record()
-    for name, seconds in enumerate(taken):
+    curves = [Curve(str(name)) for name in range(len(taken))]
+    study, record = replace(STUDIES["batchnorm"], curves=lambda _: curves), Record()
+    for name, seconds in reversed(list(enumerate(taken))):  # in whatever order they were measured
         record.add(Row(str(name), 0, 1, 1, seconds, {"loss": 0.1}))
         record.add(Ending(str(name), 0, DONE, {}, "", ""))
-    left, tightest = stored.budget_of(record), 1e9
+    left, tightest = stored.budget_of(study, record), 1e9
     for place, seconds in enumerate(taken):
         share = left / (len(taken) - place)  # as a run deals it out
         left -= stored.MARGIN * seconds

@@ -139,8 +139,12 @@ def test_ended_curves_that_no_longer_fit_are_kept_elsewhere(toy: Toy, tmp_path: 
     assert list(tmp_path.iterdir()) == [path]  # nothing was dropped
     toy.study = replace(toy.study, curves=lambda _: [Curve("quick", rate=9, samples=2, batch=1)])
     list(toy.run(path).events())
-    old = (tmp_path / "toy.old.jsonl").read_text()
+    old = (tmp_path / "toy.jsonl.1").read_text()
     assert sorted(old.splitlines()) == sorted(before.splitlines())
+    toy.study = replace(toy.study, curves=toy.curves)
+    list(toy.run(path).events())  # the next copy goes beside the first
+    assert (tmp_path / "toy.jsonl.1").read_text() == old
+    assert '"rate": 9' in (tmp_path / "toy.jsonl.2").read_text()
 
 
 def test_seeds_that_another_machine_added_stay(toy: Toy) -> None:

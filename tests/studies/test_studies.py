@@ -76,6 +76,7 @@ def test_study_runs_from_curves_to_answer(name: str) -> None:
             assert all(isfinite(value) for row in rows for value in row.values.values())
             assert rows[-1].step == curve.steps
     assert "?" not in study.answer(record)
+    assert any(unit in study.answer(record) for unit in ("dB", "loss"))
     picture = io.BytesIO()
     study.figure(record).savefig(picture, dpi=40)
     assert picture.getvalue().startswith(b"\x89PNG")
@@ -87,7 +88,7 @@ def test_an_empty_record_has_a_figure(name: str) -> None:
 
 
 def test_bars_fill_the_width_of_their_figure() -> None:
-    record = Record(rows=[Row("noise, l2", 0, 1, 1, 0.1, {"psnr_b_db": 20.0})])
+    record = Record(rows=[Row("noise, l2", 0, 1, 1, 0.1, {"final_psnr_b_db": 20.0})])
     figure = STUDIES["loss"].figure(record)
     figure.draw_without_rendering()
     (axes,) = figure.axes

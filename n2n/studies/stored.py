@@ -58,10 +58,11 @@ def budget_of(study: Study, record: Record) -> float:
 
     Each may use an equal share of what those before it left (see `StudyRun`).
     """
-    last = {
-        row.curve: row.seconds for row in record.rows if (row.curve, row.seed) in record.endings
-    }
-    taken = [MARGIN * last.get(curve.name, 0.0) for curve in study.curves(False)]
+    last = {(row.curve, row.seed): row.seconds for row in record.rows}
+    names = [curve.name for curve in study.curves(False)]
+    known = [key for key in record.endings if key[0] in names]
+    known.sort(key=lambda key: (key[1], names.index(key[0])))  # as a run takes them
+    taken = [MARGIN * last.get(key, 0.0) for key in known]
     return max(
         (sum(taken[:place]) + (len(taken) - place) * each for place, each in enumerate(taken)),
         default=0.0,

@@ -80,7 +80,7 @@ def test_what_has_not_ended_is_no_result() -> None:
     assert f"{MISSING.capitalize()}: 1 of 2 curves are." in section_of(page, "result")
     record = measured("optimizers")
     del record.endings["momentum", 0]
-    ours = row_of(report.page(records(optimizers=record), TEAMS), "Adam")[1]
+    ours = row_of(report.page(records(optimizers=record), TEAMS), "Adam: the loss")[1]
     assert "momentum" not in ours
     assert "Adam: 0.0" in ours
 

@@ -1,6 +1,7 @@
 """The command line as a user types it: files in, files out, one-line errors, exit codes."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -169,6 +170,25 @@ def test_evaluate_finds_the_noise_level(photo: Path, capsys: pytest.CaptureFixtu
     assert (blind["spread_255"], blind["doubts"]) == (0, 0)
     assert run(*words) == 0
     assert "σ" not in capsys.readouterr().out
+
+
+def test_evaluate_records_each_figure_with_its_command(
+    photo: Path, weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "mine.safetensors"
+    shutil.copy(weights, own)
+    for words in (["--noise", "gaussian:15", "gaussian:25"], ["--noise", "gaussian:25"]):
+        monkeypatch.setattr(sys, "argv", ["n2n", "evaluate", *words, "--card"])
+        assert (
+            run("evaluate", photo.parent, "--model", own, "--device", "cpu", *words, "--card") == 0
+        )
+    card = json.loads(own.with_suffix(".json").read_text())
+    assert list(card["psnr_db"]) == ["PHOTOS gaussian:15", "PHOTOS gaussian:25"]
+    told = {how.partition(" (")[0]: found for how, found in card["psnr_db_by"].items()}
+    assert told == {
+        "python -m n2n evaluate --noise gaussian:15 gaussian:25 --card": ["PHOTOS gaussian:15"],
+        "python -m n2n evaluate --noise gaussian:25 --card": ["PHOTOS gaussian:25"],
+    }
 
 
 def test_evaluate_draws_a_figure(photo: Path, weights: str, tmp_path: Path) -> None:

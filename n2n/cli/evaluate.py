@@ -251,6 +251,9 @@ def _record(name: str, row: dict[str, Any], scores: str) -> None:
     card = json.loads(path.read_text()) if path.is_file() else {}
     what = f"{row['data_set']} {row['noise']}{_options(row)}"
     card.setdefault(scores, {})[what] = round(row["psnr_db"], 4)
-    card.setdefault(f"{scores}_by", {})[what] = f"{command()} ({row['device']})"
+    by: dict[str, list[str]] = card.setdefault(f"{scores}_by", {})
+    earlier = {how: [each for each in found if each != what] for how, found in by.items()}
+    earlier.setdefault(f"{command()} ({row['device']})", []).append(what)
+    card[f"{scores}_by"] = {how: found for how, found in earlier.items() if found}
     path.write_text(json.dumps(card, indent=1) + "\n")
     say(f"recorded in {path.name}")

@@ -63,7 +63,8 @@ def model_table() -> str:
     if not names:
         return "<p>No models are here: the folder of weights is empty.</p>"
     cards = {name: shipped.card(name) for name in names}
-    tests = list(dict.fromkeys(test for card in cards.values() for test in card.get("psnr_db", {})))
+    measured = [card["psnr_db"] for card in cards.values() if card.get("psnr_db")]
+    tests = [test for test in (*measured, {})[0] if all(test in each for each in measured)]
     head = ["Model", "Trained on", "Parameters", "Size", "Work per pixel"]
     head += [f"PSNR, {test}" for test in tests]
     cells = "".join(f"<th scope='col'>{escape(cell)}</th>" for cell in head)

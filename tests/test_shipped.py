@@ -209,7 +209,7 @@ def test_bf16_costs_nothing_that_shows(name: str, photo: str, sigma_255: int) ->
     assert not np.array_equal(one, other)
     # Of one crop; over many photos it is within 0.01 at any level (the cards have both).
     allowed = {2: 0.04, 5: 0.015}.get(sigma_255, 0.01)
-    assert gain_db(one, other, clean) == pytest.approx(0, abs=allowed)
+    assert gain_db(one, other, clean) >= -allowed
 
 
 # ---- what they know of the noise ----

@@ -65,7 +65,7 @@ MODELS: dict[str, ModelSpec] = {
     "ee559": ModelSpec("full-resolution-unet", {"widths": [48, 48, 96], "blocks": 3}),
     "small": ModelSpec("residual-unet", {"widths": [24, 24, 24], "blocks": 1, "middle": 2}),
     "fast": ModelSpec("residual-unet", {"widths": [24, 24, 48], "blocks": 3, "middle": 2}),
-    "best": ModelSpec("residual-unet", {"widths": [48, 96, 192], "blocks": 2, "middle": 2}),
+    "best": ModelSpec("residual-unet", {"widths": [48, 48, 96], "blocks": 4, "middle": 2}),
 }
 
 

@@ -62,7 +62,7 @@ def least_loss_first(record: Record, curves: Sequence[str]) -> str:
     lost = [curve for curve in curves if record.end(curve) == DIVERGED]
     losses = {curve: _last_epoch(record, curve) for curve in curves if curve not in lost}
     measured = sorted((c for c in losses if losses[c]), key=lambda c: float(np.mean(losses[c])))
-    parts = [f"{c} ({mean_and_spread(losses[c], 4)}{cut(record, c)})" for c in measured]
+    parts = [f"{c} ({mean_and_spread(losses[c], 4)}){cut(record, c)}" for c in measured]
     said = [f"The loss of the last epoch is least with {', then '.join(parts)}"] if parts else []
     if lost:
         said.append(f"{', '.join(lost)} diverge{'s' if len(lost) == 1 else ''}")

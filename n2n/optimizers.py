@@ -128,11 +128,11 @@ class KernelMuon(torch.optim.Optimizer):
     def _step(self, kernels: list[Tensor], rate: float) -> None:
         """Of kernels of one shape."""
         gradients = [kernel.grad for kernel in kernels if kernel.grad is not None]
-        states = [self.state[kernel] for kernel in kernels]
-        momenta = [
-            state.setdefault("momentum_buffer", torch.zeros_like(kernel)).view_as(kernel)
-            for state, kernel in zip(states, kernels, strict=True)
-        ]
+        for kernel in kernels:
+            if "momentum_buffer" not in self.state[kernel]:
+                self.state[kernel]["momentum_buffer"] = torch.zeros_like(kernel)
+        # As its kernel lies: older checkpoints hold matrices.
+        momenta = [self.state[kernel]["momentum_buffer"].view_as(kernel) for kernel in kernels]
         torch._foreach_lerp_(momenta, gradients, 1 - MUON_MOMENTUM)
         ahead = torch.stack(torch._foreach_lerp(gradients, momenta, MUON_MOMENTUM))
         matrices = ahead.flatten(2)

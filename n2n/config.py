@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from n2n.losses import LOSSES
+from n2n.losses import LOG_L2_FLOORS_255, LOSSES
 from n2n.models.initialization import INITIALIZATIONS
 from n2n.noise import parse
 from n2n.optimizers import OPTIMIZERS
@@ -22,6 +22,7 @@ class TrainConfig:
     model_kwargs: dict[str, Any] = field(default_factory=dict)
     noise: str = "gaussian:0-55"  # name:level, or name:low-high for a blind range
     loss: str = "log-l2"
+    floor_255: float = LOG_L2_FLOORS_255[0]  # m of log-l2 at the beginning
     optimizer: str = "adamw"
     rate: float = 3e-3
     batch: int = 16
@@ -50,10 +51,11 @@ class TrainConfig:
         _known(self.targets, get_args(Targets), "targets")
         parse(self.noise)
         _named(self.model_kwargs)
-        if not (0 < self.rate < math.inf and 0 <= self.decay < 1 and 0 <= self.average < 1):
+        _positive(self.rate, "learning rate")
+        _positive(self.floor_255, "floor of log-l2")
+        if not (0 <= self.decay < 1 and 0 <= self.average < 1):
             raise ValueError(
-                "the learning rate must be positive, decay and average in [0, 1); got "
-                f"{self.rate}, {self.decay}, {self.average}"
+                f"decay and average must be in [0, 1); got {self.decay}, {self.average}"
             )
         if not (0 <= self.exposure <= 1 and 0 <= self.grey <= 1):
             raise ValueError(
@@ -87,6 +89,11 @@ class TrainConfig:
 def _known(value: str, names: Iterable[str], what: str) -> None:
     if value not in names:
         raise ValueError(f"unknown {what} {value!r}; choose one of {', '.join(names)}")
+
+
+def _positive(value: float, what: str) -> None:
+    if not 0 < value < math.inf:
+        raise ValueError(f"the {what} must be positive, got {value}")
 
 
 def _named(arguments: object) -> None:

@@ -216,7 +216,7 @@ def load(name: str = "best", *, device: str = "auto", dtype: str = "auto") -> De
     Args:
         name: one of `n2n.shipped_models()`, or a path to a .safetensors file.
         device: "auto" (a GPU where there is one), "cpu", "cuda" or "mps".
-        dtype: "auto" (bf16 where the device has units for it), "fp32" or "bf16".
+        dtype: "auto" (bf16 where the device is faster in it), "fp32" or "bf16".
 
     Raises:
         ValueError: no such model, file, device or dtype.

@@ -113,7 +113,7 @@ class Model:
             mb_size: pairs in a batch.
             print_evolution: print the mean loss (squared error, values in [0, 1]) of every epoch.
             hybrid: the report's method: 5 iterations of LBFGS, then SGD with momentum. LBFGS, too,
-                is in bf16 where the device has units for it: fp32 would take it four times as long.
+                is in bf16 where the device is faster in it: AMX is so four times over.
                 (The study `result` has it in fp32, and begins with the half-sparse weights of the
                 report's code; here the first weights are PyTorch's.)
 

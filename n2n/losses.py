@@ -5,13 +5,14 @@ Over noisy targets L2 is least at their mean, L1 at their median, L0 at their mo
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor
 
 # (estimate, target, progress of the run in [0, 1]) -> scalar
 Loss = Callable[[Tensor, Tensor, float], Tensor]
 
-LOG_L2_FLOORS = (25 / 255, 5 / 255)  # m, at the beginning and at the end of a run
+LOG_L2_FLOORS_255 = (25.0, 5.0)  # m, at the beginning and at the end of a run
 L0_EPSILON = 1e-8
 
 
@@ -36,8 +37,13 @@ def annealed_l0(estimate: Tensor, target: Tensor, progress: float = 0.0) -> Tens
     return ((estimate - target).abs() + L0_EPSILON).pow(gamma).mean()
 
 
-def log_l2(estimate: Tensor, target: Tensor, progress: float = 0.0) -> Tensor:
-    """Mean over images of log(MSE + m²), m from 25/255 to 5/255: L2 for a blind range of levels.
+def log_l2(
+    estimate: Tensor,
+    target: Tensor,
+    progress: float = 0.0,
+    first_255: float = LOG_L2_FLOORS_255[0],
+) -> Tensor:
+    """Mean over images of log(MSE + m²), m from `first_255`/255 to 5/255: L2 for blind levels.
 
     Its gradient is that of L2 with each image weighted by 1 / (MSE + m²). Against a noisy target
     the MSE is about σ² of that image, so σ = 50 does not drown σ = 5, and no σ need be known. At a
@@ -45,9 +51,13 @@ def log_l2(estimate: Tensor, target: Tensor, progress: float = 0.0) -> Tensor:
     one they are never learnt well. So m falls over the run, and a little of the loss with it.
     """
     mse = (estimate - target).square().flatten(1).mean(1)
-    first, last = LOG_L2_FLOORS
-    floor = first + (last - first) * progress
+    floor = (first_255 + (LOG_L2_FLOORS_255[1] - first_255) * progress) / 255
     return (mse + floor**2).log().mean()
 
 
 LOSSES: dict[str, Loss] = {"l2": l2, "l1": l1, "l0": annealed_l0, "log-l2": log_l2}
+
+
+def create_loss(name: str, floor_255: float = LOG_L2_FLOORS_255[0]) -> Loss:
+    """The loss of that name; of log-l2, with m = `floor_255`/255 at the beginning of a run."""
+    return partial(log_l2, first_255=floor_255) if name == "log-l2" else LOSSES[name]

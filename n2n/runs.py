@@ -16,7 +16,7 @@ from n2n.checkpoints import load_weights, save_state, save_weights
 from n2n.config import TrainConfig
 from n2n.data import NoisyPairs, Photos
 from n2n.devices import Placement, place
-from n2n.losses import LOSSES
+from n2n.losses import create_loss
 from n2n.models import growing, model_spec
 from n2n.models.initialization import INITIALIZATIONS
 from n2n.noise import LevelRange, Noise, parse
@@ -76,7 +76,7 @@ class Run:
         self.optimizer = create_optimizer(
             config.optimizer, self.model, config.rate, unit_gradient=scaled
         )
-        self.noise = parse(config.noise)
+        self.noise, self.loss = parse(config.noise), create_loss(config.loss, config.floor_255)
         self.pairs = self._pairs(Photos(photos, self.placement.device))
         self.teacher = self._teacher()
         whole = (config.batch, 1, config.crop_px, config.crop_px)
@@ -178,7 +178,7 @@ class Run:
             self._parallel,
             batches,
             self.optimizer,
-            distributed.joint(LOSSES[self.config.loss]),
+            distributed.joint(self.loss),
             schedule=distributed.led(plan),
             start=self.start,
             autocast=self.autocast(),
@@ -242,7 +242,7 @@ class Run:
 
     def validate(self) -> Validation:
         """The averaged network on the held-out photos, at one fixed draw of the noise."""
-        return distributed.validated(self.validator, self.network, LOSSES[self.config.loss])
+        return distributed.validated(self.validator, self.network, self.loss)
 
     def _save_or_tell(self, path: Path, step: int) -> None:
         """A disk that is full ends no run: the older checkpoint stays, and `trouble` says so."""

@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from n2n import devices
 from n2n.devices import Placement, device_name, use_available_cores
@@ -20,7 +22,7 @@ place = devices.place.__wrapped__  # without the memory of this machine
 
 
 @pytest.fixture(name="machine")
-def played_machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+def played_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     """Call it to say what the machine has."""
 
     def build(
@@ -30,10 +32,12 @@ def played_machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
         monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **options: gpu_bf16)
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda: apple)
-        for probe in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
-            monkeypatch.setattr(torch.cpu, probe, lambda: cpu_bf16, raising=False)
+        seconds = {torch.float32: 1.0, torch.bfloat16: 0.5 if cpu_bf16 else 2.0}
+        monkeypatch.setattr(devices, "_convolution_seconds", seconds.__getitem__)
+        devices._bf16_is_faster_here.cache_clear()
 
-    return build
+    yield build
+    devices._bf16_is_faster_here.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -54,7 +58,7 @@ def test_auto_takes_the_best(
     placement = place("auto")
     assert placement.device.type == kind
     assert placement.dtype == dtype
-    assert ("no bf16" in placement.reason) == (dtype == torch.float32)
+    assert ("no faster" in placement.reason) == (dtype == torch.float32)
     assert place(kind) == placement
 
 
@@ -77,10 +81,24 @@ def test_a_cpu_alone_has_no_gpu(machine: Machine) -> None:
         place("cuda")
 
 
-def test_a_pytorch_without_the_probes_means_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
-    for probe in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
-        monkeypatch.delattr(torch.cpu, probe, raising=False)
-    assert place("cpu").dtype == torch.float32
+def test_the_clock_decides_between_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here a convolution in bf16 waits for a moment first, or one in fp32 does."""
+    plain, threads = torch.nn.functional.conv2d, torch.get_num_threads()
+    for slow, expected in {torch.bfloat16: torch.float32, torch.float32: torch.bfloat16}.items():
+
+        def convolved(
+            maps: Tensor, kernels: Tensor, slow: torch.dtype = slow, padding: int = 0
+        ) -> Tensor:
+            assert torch.get_num_threads() == 1
+            if maps.dtype == slow:
+                time.sleep(0.2)
+            return plain(maps, kernels, padding=padding)
+
+        monkeypatch.setattr(torch.nn.functional, "conv2d", convolved)
+        devices._bf16_is_faster_here.cache_clear()
+        assert place("cpu").dtype == expected
+        assert torch.get_num_threads() == threads
+    devices._bf16_is_faster_here.cache_clear()
 
 
 def test_the_label_says_device_cores_and_precision(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from n2n.losses import LOSSES, annealed_l0, l1, l2, log_l2
+from n2n.losses import LOSSES, annealed_l0, create_loss, l1, l2, log_l2
 from tests.tiny import one_thread, random_picture  # noqa: F401  a fixture
 
 ESTIMATE = torch.tensor([[0.0, 0.5], [1.0, 0.25]])[:, None, None, :]  # two images of two pixels
@@ -49,10 +49,19 @@ def test_l0_anneals(progress: float, gamma: float) -> None:
     assert float(annealed_l0(ESTIMATE, TARGET, progress)) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("progress", "m"), [(0.0, 25), (0.5, 15), (1.0, 5)])
-def test_the_floor_of_log_l2_falls(progress: float, m: float) -> None:
+@pytest.mark.parametrize(
+    ("first", "progress", "m"),
+    [(25, 0.0, 25), (25, 0.5, 15), (25, 1.0, 5), (5, 0.0, 5), (5, 0.5, 5), (11, 0.5, 8)],
+)
+def test_the_floor_of_log_l2_falls(first: float, progress: float, m: float) -> None:
     expected = sum(math.log(mse + (m / 255) ** 2) for mse in (0.125, 0.53125)) / 2
-    assert float(log_l2(ESTIMATE, TARGET, progress)) == pytest.approx(expected)
+    loss = create_loss("log-l2", floor_255=first)
+    assert float(loss(ESTIMATE, TARGET, progress)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_made_by_its_name_alone_is_the_one_listed(name: str) -> None:
+    assert create_loss(name)(ESTIMATE, TARGET, 0.3) == LOSSES[name](ESTIMATE, TARGET, 0.3)
 
 
 # Noisy observations of one pixel: mean 0.4, median 0.3, mode 0.1, all apart.

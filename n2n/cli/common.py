@@ -18,7 +18,7 @@ def add_device_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dtype",
         default="auto",
-        help="auto (bf16 where the device has units for it), fp32 or bf16 (default: auto)",
+        help="auto (bf16 where the device is faster in it), fp32 or bf16 (default: auto)",
     )
 
 

@@ -68,6 +68,11 @@ def _add_details(parser: argparse.ArgumentParser) -> None:
         "--average", type=float, help="of the weights, what each step keeps (default: 0.9995)"
     )
     parser.add_argument(
+        "--floor-255",
+        type=float,
+        help="m of log-l2 at the beginning of the run; at its end 5 (default: 25)",
+    )
+    parser.add_argument(
         "--unit-gradient",
         action=argparse.BooleanOptionalAction,
         help="gradients at norm 1, with adam, adamw and muon (default: yes)",

@@ -43,7 +43,7 @@ class Curve:
         swap: either picture of a pair may be the source.
         windows: held-out pictures to validate on at the end; the first 100 on the way.
         validate_every: steps from one validation on the way to the next; 0 for none.
-        exact: fp32 throughout; else bf16 where the device has units for it, but for LBFGS.
+        exact: fp32 throughout; else bf16 where the device is faster in it, but for LBFGS.
     """
 
     name: str

@@ -196,7 +196,7 @@ def crop_px(curve: Curve, noise: Noise) -> int:
 
 
 def autocast(placement: Placement) -> torch.autocast:
-    """bf16 convolutions with fp32 weights, where the device has units for it."""
+    """bf16 convolutions with fp32 weights, where the device is faster in it."""
     bf16 = placement.dtype == torch.bfloat16
     return torch.autocast(placement.device.type, torch.bfloat16, enabled=bf16)
 

@@ -45,7 +45,7 @@ STUDY = Study(
         "Its code leaves LBFGS after 35 steps, not 5. Both are run here, and momentum alone, "
         "on the same pairs in the same order; and since a step of LBFGS costs as much as 20, "
         "the second panel counts passes. Steps of LBFGS "
-        "are in fp32, others in bf16 where the machine has units for it."
+        "are in fp32, others in bf16 where the machine is faster in it."
     ),
     curves=curves,
     measure=fit,

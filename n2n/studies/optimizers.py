@@ -49,7 +49,7 @@ STUDY = Study(
         "0.05 is far too high a rate for Adam, so one at 0.001 is beside it; so is the "
         "hybrid. A step of LBFGS takes up to 20 iterations, which a plot against steps hides: "
         "there is one against passes, too. LBFGS ends at its share of the time. Steps of LBFGS "
-        "are in fp32, others in bf16 where the machine has units for it."
+        "are in fp32, others in bf16 where the machine is faster in it."
     ),
     curves=curves,
     measure=fit,

@@ -68,7 +68,7 @@ STUDY = Study(
         "over pictures, as the course graded; B is of all pixels together. All pairs are flipped "
         "at random along either axis, where the report flips some; first weights are the "
         "half-sparse ones of its code. Its five steps of LBFGS are in fp32, the others in bf16 "
-        "where the machine has units for it."
+        "where the machine is faster in it."
     ),
     curves=curves,
     measure=fit,

@@ -122,19 +122,13 @@ def _last_row(record: Record, curve: str) -> Row | None:
     return next((row for row in ended if row.curve == curve), None)
 
 
-def _last(record: Record, curve: str, name: str) -> list[float]:
-    """The last value of each seed that has ended: one half way is no result."""
-    series = record.series(curve, name).items()
-    return [rows[-1].values[name] for seed, rows in series if (curve, seed) in record.endings]
-
-
 def _decibels(study: str, curve: str, *names: str) -> Callable[[Records], str | None]:
-    """The last values of a curve, such as "24.69 dB A, 23.70 dB B"."""
+    """The last values of a curve, such as "24.69 dB A, 23.70 dB B"; half way there are none."""
 
     def ours(records: Records) -> str | None:
         record = records[study]
-        values = (_last(record, curve, answers.FINAL.format(name.lower())) for name in names)
-        found = dict(zip(names, values, strict=True))
+        kinds = {name: answers.FINAL.format(name.lower()) for name in names if record.end(curve)}
+        found = {name: record.last(curve, kind) for name, kind in kinds.items()}
         parts = [f"{mean_and_spread(values)} dB {name}" for name, values in found.items() if values]
         return ", ".join(parts) + NOTES.get(record.end(curve), "") if parts else None
 

@@ -23,7 +23,7 @@ WHITE_NOISE_ONLY = (
     "fine texture goes with strong noise: above σ 50 surfaces become smooth",
 )
 
-# Blind in σ from 0 to 55, as the literature's blind networks; noisy targets throughout.
+# Blind in σ up to 55, as the literature's blind networks; noisy targets throughout.
 _BLIND = TrainConfig(
     model="fast",
     optimizer="muon",

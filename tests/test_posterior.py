@@ -266,8 +266,30 @@ def test_command_refuses_in_one_line(
     code, _, err = run("--samples", "1", "--samples-sigma", "25", "--model", "ee559")
     assert code == 1
     assert "ee559 was not trained on Gaussian noise" in err.splitlines()[-1]
+    code, out, err = run("--samples", "-1")
+    assert (code, out) == (2, "")
+    assert "--samples is 0 or more, got -1" in err
     images.write(tmp_path / "cup.png", sample("camera")[:64, :64])
-    code, _, err = run("--samples", "1")
+    code, out, err = run("--samples", "1")
     assert code == 1
     assert "colour" in err.splitlines()[-1]
     assert "Traceback" not in err
+    told = json.loads(out)  # the denoised picture is there all the same
+    assert Path(told["output"]).is_file()
+    assert "colour" in told["failed"]
+
+
+def test_samples_never_take_the_place_of_another_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for name in ("cup.png", "cup.sample1.png"):
+        images.write(folder / name, sample("coffee")[:32, :32])
+    words = ["denoise", str(folder), "--out", str(tmp_path / "out"), "--model", "fast"]
+    assert main([*words, "--samples", "1"]) == 2
+    assert "two results would be written to" in capsys.readouterr().err
+    one = str(folder / "cup.sample1.png")
+    assert main(["denoise", one, "--out", str(folder / "cup.png"), "--samples", "1"]) == 2
+    assert "is itself an input" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

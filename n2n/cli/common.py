@@ -4,7 +4,7 @@ import argparse
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -27,6 +27,7 @@ class StopFlag:
 
     def __init__(self) -> None:
         self.asked = False
+        self.also: Callable[[], None] | None = None  # for work whose steps take minutes
 
     def __bool__(self) -> bool:
         """Whether to stop now."""
@@ -35,13 +36,18 @@ class StopFlag:
 
 @contextmanager
 def stoppable() -> Iterator[StopFlag]:
-    """Ctrl-C or SIGTERM inside sets the flag: work ends between steps. A second one kills."""
+    """Ctrl-C or SIGTERM inside sets the flag: work ends between steps. A second one kills.
+
+    The flag's `also` is called, too.
+    """
     flag = StopFlag()
     signals = (signal.SIGINT, signal.SIGTERM)
     before = {kind: signal.getsignal(kind) for kind in signals}
 
     def ask(kind: int, frame: FrameType | None) -> None:
         flag.asked = True
+        if flag.also is not None:
+            flag.also()
         signal.signal(kind, signal.SIG_DFL)
 
     for kind in signals:

@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     memory.keep()
     with processes.joined():
         with processes.unanimous():
-            jobs = _jobs(arguments.inputs, arguments.out)
+            jobs = _jobs(arguments.inputs, arguments.out, samples.count(arguments))
             denoiser = load(arguments.model, device=arguments.device, dtype=arguments.dtype)
         failures = _denoise(denoiser, jobs, arguments)
         # What ends badly ends all others, which may still be printing.
@@ -81,11 +81,12 @@ def _denoise(
     with tqdm(total=len(jobs), desc="denoise", unit="picture", disable=len(jobs) < 2) as bar:
         own = _outcomes(denoiser, processes.share(jobs), arguments)
         for outcome in processes.pooled(own):
-            if isinstance(outcome, str):
-                say(outcome)
-                failures += 1
-            else:
+            failed = outcome if isinstance(outcome, str) else outcome.get("failed")
+            if not isinstance(outcome, str):
                 print(json.dumps(outcome) if arguments.json else _sentence(outcome), flush=True)
+            if failed:
+                say(str(failed))
+                failures += 1
             bar.update()
     return failures
 
@@ -133,11 +134,14 @@ def _alone(denoiser: Denoiser, opened: Opened, arguments: argparse.Namespace) ->
                 progress=lambda part: bar.update(part - bar.n),
             )
         record = _written(denoiser, opened, done)
-        if arguments.samples:
-            record |= samples.write(denoiser, opened.picture.pixels, opened.target, arguments)
-        return record
     except ERRORS as error:
         return _line(opened.source, error)
+    if arguments.samples:
+        try:
+            record |= samples.write(denoiser, opened.picture.pixels, opened.target, arguments)
+        except ERRORS as error:  # the denoised picture stays, and is told of
+            record["failed"] = _line(opened.source, error)
+    return record
 
 
 def _together(
@@ -185,8 +189,8 @@ def _sentence(record: Record) -> str:
     )
 
 
-def _jobs(inputs: list[Path], out: Path) -> list[tuple[Path, Path]]:
-    """Each picture and where its result goes; never onto any of the pictures."""
+def _jobs(inputs: list[Path], out: Path, drawn: int) -> list[tuple[Path, Path]]:
+    """Each picture and where its result goes; it and its samples never onto any of the pictures."""
     if out.suffix.lower() in PHOTO_SUFFIXES and not out.is_dir():
         if len(inputs) > 1 or inputs[0].is_dir():
             raise ValueError(f"{out} is one file; give a folder for the results of several")
@@ -198,11 +202,12 @@ def _jobs(inputs: list[Path], out: Path) -> list[tuple[Path, Path]]:
     for source, target in pairs:
         if not source.exists():
             raise ValueError(f"there is no file or folder {source}")
-        if target.resolve() in sources:
-            raise ValueError(f"{target} is itself an input; give another --out")
-        if target.resolve() in taken:
-            raise ValueError(f"two inputs would both be written to {target}; denoise them apart")
-        taken.add(target.resolve())
+        for result in (target, *samples.paths(target, drawn)):
+            if result.resolve() in sources:
+                raise ValueError(f"{result} is itself an input; give another --out")
+            if result.resolve() in taken:
+                raise ValueError(f"two results would be written to {result}; denoise them apart")
+            taken.add(result.resolve())
     return pairs
 
 

@@ -33,6 +33,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def count(arguments: argparse.Namespace) -> int:
+    """How many samples are wanted of each picture.
+
+    Raises:
+        ValueError: fewer than none.
+    """
+    wanted: int = arguments.samples
+    if wanted < 0:
+        raise ValueError(f"--samples is 0 or more, got {wanted}")
+    return wanted
+
+
+def paths(target: Path, count: int) -> list[Path]:
+    """Where the samples go that belong to a denoised picture."""
+    numbers = range(1, count + 1)
+    return [target.with_name(f"{target.stem}.sample{number}{target.suffix}") for number in numbers]
+
+
 def write(
     denoiser: Denoiser, pixels: np.ndarray, target: Path, arguments: argparse.Namespace
 ) -> dict[str, Any]:
@@ -52,7 +70,7 @@ def write(
     if "noise" in training:  # of a file without a card nobody knows
         posterior.require_trained(denoiser.name, training["noise"], sigma)
     to_pixels = images.to_uint16 if pixels.dtype == np.uint16 else images.to_uint8
-    paths = []
+    written = paths(target, arguments.samples)
     with tqdm(total=1.0, desc="samples", leave=False, bar_format=BAR) as bar:
         drawn = posterior.samples(
             denoiser,
@@ -62,10 +80,13 @@ def write(
             seed=arguments.samples_seed,
             progress=lambda part: bar.update(part - bar.n),
         )
-        for number, sample in enumerate(drawn, 1):
-            paths.append(target.with_name(f"{target.stem}.sample{number}{target.suffix}"))
-            images.write(paths[-1], to_pixels(sample))
-    return {"samples": [str(path) for path in paths], "sigma_255": round(sigma, 2), "doubt": doubt}
+        for path, sample in zip(written, drawn, strict=True):
+            images.write(path, to_pixels(sample))
+    return {
+        "samples": [str(path) for path in written],
+        "sigma_255": round(sigma, 2),
+        "doubt": doubt,
+    }
 
 
 def sentence(record: dict[str, Any]) -> str:

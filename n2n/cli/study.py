@@ -45,11 +45,19 @@ def run(arguments: argparse.Namespace) -> int:
         return DONE
     chosen = list(STUDIES) if arguments.study == ALL else [arguments.study]
     source = Source(arguments.data, arguments.validation)
+    failed = False
     with stoppable() as stop:
         for name in chosen:
-            if not _run_study(STUDIES[name], source, arguments, stop):
-                return FAILED
-    return DONE
+            try:
+                failed |= not _run_study(STUDIES[name], source, arguments, stop)
+            except ValueError as error:  # such as too few pairs for this one
+                if len(chosen) == 1:
+                    raise
+                failed = True
+                say(f"{name}: {error}")
+            if stop:
+                break
+    return FAILED if failed else DONE
 
 
 def _add_study_arguments(parser: argparse.ArgumentParser, seconds: str) -> None:
@@ -109,6 +117,7 @@ def _run_study(study: Study, source: Source, arguments: argparse.Namespace, stop
         budget_seconds=arguments.seconds_budget,
         again=arguments.again,
     )
+    stop.also = run.interrupt
     say(f"{study.name}: {study.question} ({run.placement.label})")
     replaced = sum(not run.is_kept(ending) for ending in run.record.endings.values())
     if replaced:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from n2n import images
 from n2n.data import samples
-from n2n.data.photos import Photos, hold_out, photo_files, read_photos
+from n2n.data.photos import Photos, hold_out, photo_files, read_photos, warn
 from n2n.noise.sampling import PointSampling
 from n2n.randomness import keyed_rng
 
@@ -169,7 +169,7 @@ def validation_pairs(photos: Iterable[np.ndarray], count: int, seed: int = 0) ->
 def photos_for(
     folders: Sequence[Path] | None = None,
     validation: Sequence[Path] | None = None,
-    tell: Callable[[str], None] = print,
+    tell: Callable[[str], None] = warn,
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Photos to train on, and others to validate on; none serves both.
 

@@ -1,6 +1,7 @@
 """Photos as one packed array, from which a batch of crops is a single gather on the device."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import torch
 from torch import Tensor
 
 from n2n import images
+
+# To standard error, unless whoever uses the package decides otherwise.
+warn = logging.getLogger(__name__).warning
 
 PHOTO_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 
@@ -107,7 +111,7 @@ def photo_files(folder: str | Path) -> list[Path]:
     return files
 
 
-def read_photos(files: Sequence[Path], tell: Callable[[str], None] = print) -> list[np.ndarray]:
+def read_photos(files: Sequence[Path], tell: Callable[[str], None] = warn) -> list[np.ndarray]:
     """Read photos as uint8 (H, W, 3); what cannot be read is named to `tell` and left out."""
     arrays = []
     for file in files:

@@ -19,7 +19,7 @@ from n2n.studies.record import DIVERGED, LIVE, OUT_OF_TIME, Record, Row, is_live
 # Figure, not pyplot: pyplot keeps every figure in a global list, which a server must not.
 PANEL = (4.0, 3.0)  # inches: on a phone, 290 px wide, its letters are 10 px high
 LETTER, LEGEND_LINE, LEGEND_SIZE = 0.075, 0.2, 9  # of the legend: inches, inches, points
-COLOURS = 64  # of a picture of one
+COLOURS = 256  # of a picture of one
 LABELS = {
     "loss": "training loss (squared error)",
     "psnr_a_db": "held-out PSNR, dB (A)",
@@ -203,20 +203,25 @@ def strength(record: Record, name: str) -> float:
 
 
 def _curve(axes: Axes, record: Record, name: str, value: str, position: Position) -> None:
-    """The mean over seeds, with the range between the least and the greatest."""
-    series = list(record.series(name, value).values())
-    if not series:
-        return
-    length = min(map(len, series))
-    x = [position(row) for row in series[0][:length]]
-    y = np.array([[row.values[value] for row in rows[:length]] for rows in series])
+    """The mean over seeds, with the range between the least and the greatest.
+
+    Each for itself where they stand at other places: LBFGS takes now more passes, now fewer, and
+    one that diverges is shorter.
+    """
+    series = list(record.ended(name, value).values())
     base = stored_name(name)
     colour = f"C{_stored_names(record).index(base)}"
     drawn = look(record, name, colour, base + NOTES.get(record.end(name), ""))
-    axes.plot(x, y.mean(0), **drawn | ({"marker": None} if length >= 30 else {}))
-    if len(series) > 1:
-        shade = 0.2 * strength(record, name)
-        axes.fill_between(x, y.min(0), y.max(0), color=colour, alpha=shade, linewidth=0)
+    drawn |= {"marker": None} if series and len(series[0]) >= 30 else {}
+    places = [[position(row) for row in rows] for rows in series]
+    values = [[row.values[value] for row in rows] for rows in series]
+    if any(x != places[0] for x in places):
+        for x, y in zip(places, values, strict=True):
+            axes.plot(x, y, **drawn | {"label": drawn["label"] if x is places[0] else None})
+    elif series:
+        axes.plot(places[0], np.mean(values, axis=0), **drawn)
+        least, greatest, shade = np.min(values, 0), np.max(values, 0), 0.2 * strength(record, name)
+        axes.fill_between(places[0], least, greatest, color=colour, alpha=shade, linewidth=0)
 
 
 def _zoom(axes: Axes, record: Record, value: str, start: float) -> None:
@@ -234,8 +239,13 @@ def _zoom(axes: Axes, record: Record, value: str, start: float) -> None:
 
 
 def png(figure: Figure, dpi: int) -> bytes:
-    """A figure in few colours: plenty for lines on white, and a third of the bytes."""
+    """A figure in few colours: plenty for lines on white, and a third of the bytes.
+
+    By octree: other ways spend them on what is common, and a thin curve gets that of another.
+    """
     drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=dpi)
-    Image.open(drawn).convert("RGB").quantize(COLOURS).save(small, "PNG", optimize=True)
+    Image.open(drawn).convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE).save(
+        small, "PNG", optimize=True
+    )
     return small.getvalue()

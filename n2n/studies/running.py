@@ -110,21 +110,24 @@ class StudyRun:
 
     def _measured(self, curve: Curve, deadline: float) -> Iterator[Row]:
         """At least one row, and the ending; no ending where it is interrupted."""
-        end = OUT_OF_TIME
+        end, is_late = DONE, False
 
         def enough() -> bool:
+            nonlocal is_late
             if self._is_interrupted:
                 raise _InterruptedError
-            return time.monotonic() > deadline
+            is_late = time.monotonic() > deadline
+            return is_late
 
         try:
             for row in self.study.measure(curve, self.source, self.placement, enough):
                 self.record.add(row)
                 yield row
-                if row.step == curve.steps:
-                    end = DONE
+                end = OUT_OF_TIME if row.step < curve.steps else DONE
                 if not isfinite(row.values.get("loss", 0.0)):
                     end = DIVERGED
+            if end == OUT_OF_TIME and not is_late:
+                end = DONE  # there was no more to measure, as with few pictures
         except _InterruptedError:
             return
         self.record.add(

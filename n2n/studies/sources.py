@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from n2n.data.course import Pairs
 
 HELD_OUT = "a part held out"
 COURSE = re.compile(r"files of the course's format in ([^;]+)")
-PHOTOS = re.compile(r"photos of (.+), validation: (.+); point sampling")
+PHOTOS = re.compile(r"photos of (.+), validation: ([^;]+)")
 
 
 class Source:
@@ -40,11 +41,11 @@ class Source:
     def label(self) -> str:
         """In words, for the record of what is not cut anew."""
         if self.folder is None:
-            return "scikit-image's sample photos, point sampling"
+            return "scikit-image's sample photos"
         if self._is_course:
-            return f"files of the course's format in {self.folder.name}"
-        others = HELD_OUT if self._validation is None else self._validation.name
-        return f"photos of {self.folder.name}, validation: {others}; point sampling"
+            return f"files of the course's format in {_name(self.folder)}"
+        others = HELD_OUT if self._validation is None else _name(self._validation)
+        return f"photos of {_name(self.folder)}, validation: {others}"
 
     @property
     def label_of_cuts(self) -> str:
@@ -90,13 +91,18 @@ class Source:
         return self._kept[name, 0]
 
 
+def _name(folder: Path) -> str:
+    """Of "." too."""
+    return folder.resolve().name
+
+
 def options(label: str) -> str:
     """The command line's words for the source that a record tells of, or nothing."""
     if found := COURSE.match(label):
-        return f" --data {found[1]}"
+        return f" --data {quote(found[1])}"
     if found := PHOTOS.match(label):
-        validation = "" if found[2] == HELD_OUT else f" --validation {found[2]}"
-        return f" --data {found[1]}{validation}"
+        validation = "" if found[2] == HELD_OUT else f" --validation {quote(found[2])}"
+        return f" --data {quote(found[1])}{validation}"
     return ""
 
 

@@ -85,3 +85,10 @@ def test_only_the_seed_that_time_ended_is_told() -> None:
         found.add(Row("a", 1, step, step, 1.0, {"loss": 0.1}))
     found.add(Ending("a", 1, OUT_OF_TIME, {}, "photos", "a chip"))
     assert answers.cut(found, "a") == " (stopped at step 2)"
+
+
+def test_losses_that_are_as_good_are_named_together() -> None:
+    found = Record()
+    for loss, db in {"l2": 27.0, "l1": 27.03, "l0": 26.9}.items():
+        found.add(Row(f"gaussian, {loss}", 0, 1, 1, 1.0, {"final_psnr_b_db": db}))
+    assert "for gaussian: l1 (27.03 dB) or l2 (27.00 dB)." in STUDIES["loss"].answer(found)

@@ -148,12 +148,14 @@ def test_half_sparse_xavier() -> None:
 # ---- sources ----
 
 
-def test_files_of_the_course_come_first(tmp_path: Path) -> None:
+def test_files_of_the_course_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = course.training_pairs([photo(80, 90)], 6)
     course.write_pairs(tmp_path / course.TRAINING_FILE, pairs)
     source = Source(tmp_path)
     assert torch.equal(source.pairs(4).first, pairs.first[:4])
     assert options(source.label) == f" --data {tmp_path.name}"
+    monkeypatch.chdir(tmp_path)
+    assert Source(Path()).label == source.label
     with refused("needs 7 pairs", "holds 6"):
         source.pairs(7)
     with refused("val_data.pkl"):
@@ -165,8 +167,8 @@ def test_photos_make_pairs(tmp_path: Path) -> None:
         images.write(tmp_path / f"{index}.png", photo(70, 80, index))
     source = Source(tmp_path)
     assert options(source.label) == f" --data {tmp_path.name}"
-    others = Source(tmp_path, tmp_path / "others")
-    assert options(others.label) == f" --data {tmp_path.name} --validation others"
+    others = Source(tmp_path, tmp_path / "my others")
+    assert options(others.label) == f" --data {tmp_path.name} --validation 'my others'"
     assert source.pairs(3) is source.pairs(3)  # drawn but once
     assert len(source.photos[0]) == 3
     assert source.windows(2).second.shape == (2, 3, 32, 32)

@@ -1,6 +1,8 @@
 """A study goes on with what its record lacks, keeps to its budget, and can be stopped anywhere."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from n2n.__main__ import main
+from n2n.cli import study
 from n2n.devices import Placement, place
 from n2n.studies import STUDIES, Curve, Record, Source, Study, StudyRun, running
 from n2n.studies.base import Enough
@@ -212,3 +215,54 @@ def test_types_are_what_the_page_needs(toy: Toy) -> None:
     assert isinstance(toy.study, Study)
     event = next(iter(toy.run().events()))
     assert (event.place, event.count, event.row.step) == (1, len(NAMES), 1)
+
+
+def test_a_curve_with_no_more_to_measure_is_done(toy: Toy) -> None:
+    """As `modes` is with fewer pictures than its largest batch: more time would not help."""
+
+    def measure(curve: Curve, *_: object) -> Iterator[Row]:
+        yield Row(curve.name, curve.seed, 1, 1, 1.0, {"loss": 1.0})
+
+    toy.study = replace(toy.study, measure=measure)
+    run = toy.run()
+    list(run.events())
+    assert {ending.end for ending in run.record.endings.values()} == {DONE}
+
+
+def test_ctrl_c_ends_a_study_within_a_step(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A real signal, amid a step of LBFGS that asks before each of its passes."""
+    passes = []
+
+    def measure(
+        curve: Curve, source: Source, placement: Placement, enough: Enough
+    ) -> Iterator[Row]:
+        yield Row(curve.name, curve.seed, 1, 1, 1.0, {"loss": 1.0})
+        for number in range(1000):
+            passes.append(number)
+            if number == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+            enough()
+        yield Row(curve.name, curve.seed, 2, 1001, 1.0, {"loss": 1.0})
+
+    monkeypatch.setitem(STUDIES, "batchnorm", replace(toy.study, measure=measure))
+    assert main(["study", "batchnorm", "--out", str(tmp_path)]) == 1
+    assert passes == [0, 1, 2, 3]
+    assert "stopped; the same command goes on" in capsys.readouterr().err
+    assert (tmp_path / "batchnorm.png").is_file()
+
+
+def test_all_studies_go_on_after_one_that_cannot_run(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measure(*_: object) -> Iterator[Row]:
+        raise ValueError("the study needs 9 pairs, train_data.pkl holds 6")
+        yield
+
+    unable = replace(toy.study, name="unable", measure=measure)
+    monkeypatch.setattr(study, "STUDIES", {"unable": unable, "batchnorm": toy.study})
+    assert main(["study", "all", "--out", str(tmp_path), "--json"]) == 1
+    told = capsys.readouterr()
+    assert "unable: the study needs 9 pairs" in told.err
+    assert json.loads(told.out)["study"] == "batchnorm"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import gradio as gr
 import pytest
 
 from n2n.devices import Placement
@@ -31,6 +32,7 @@ from n2n.ui.handlers.runs import Runs
 from n2n.ui.handlers.studies import NOTHING, Update
 from n2n.ui.handlers.train_view import ENDED, IDLE, RUNNING, WAITING
 from n2n.ui.limits import Limits
+from n2n.ui.tabs import studies_opened
 from tests.tiny import one_thread  # noqa: F401  for the whole module
 from tests.ui.runs import put_in_place, wait_for
 
@@ -308,6 +310,17 @@ def test_a_page_runs_one_at_a_time_and_sees_each_studys_own(
     assert ended(mine[1:]).line.startswith("Stopped after")  # and still that study's newest run
     wait_for(lambda: studies.going(mine) == "initialization")
     assert studies.look(mine, "modes", NOTHING, ROW).phase == IDLE
+
+
+@pytest.mark.parametrize("attends", [True, False])
+def test_the_timer_runs_while_any_run_of_the_page_does(attends: bool, records: Path) -> None:
+    with gr.Blocks():
+        shown = studies_opened.layout()
+    at = shown.outputs.index(shown.timer)
+    for update in (None, studies.look([], NAME, NOTHING, ROW)):
+        updates = shown.updates(update, NAME, attends)
+        assert len(updates) == len(shown.outputs)
+        assert updates[at].active == attends
 
 
 def test_another_page_neither_sees_nor_stops_it(jobs: Jobs, records: Path, toy: Toy) -> None:

@@ -94,8 +94,11 @@ def wire(tab: StudiesTab, app: gr.Blocks) -> None:
     tab.item.select(handler(_fill), tab.filled, tab.drawn, **PRIVATE)
 
     def look(mine: Any, name: str, seen: Seen, width: float) -> list[Any]:  # noqa: ANN401
-        name = name or studies.going(mine)  # a run is attended to while its cards are shown, too
-        return tab.opened.updates(studies.look(mine, name, seen, studies.layout_of(width)), name)
+        # A run is attended to while its cards are shown, or another study.
+        attended = studies.going(mine)
+        name = name or attended
+        update = studies.look(mine, name, seen, studies.layout_of(width))
+        return tab.opened.updates(update, name, bool(attended))
 
     tab.opened.timer.tick(handler(look), tab.looking, tab.opened.outputs, **TICK)
     starts = _wire_opening(tab, app)
@@ -137,7 +140,9 @@ def _opening(tab: StudiesTab, mine: Any, name: str, width: float) -> list[Any]: 
         name,
         gr.Column(visible=False),
         *opened.texts_of(name),
-        *tab.opened.updates(studies.look(mine, name, NOTHING, layout), name),
+        *tab.opened.updates(
+            studies.look(mine, name, NOTHING, layout), name, bool(studies.going(mine))
+        ),
     ]
 
 
@@ -180,7 +185,7 @@ def _wire_jobs(tab: StudiesTab, starts: list[Start]) -> None:
     def begin(mine: Any, name: str, width: float) -> list[Any]:  # noqa: ANN401
         mine = studies.begin(mine, name)
         update = studies.look(mine, name, NOTHING, studies.layout_of(width))
-        return [mine, *tab.opened.updates(update, name)]
+        return [mine, *tab.opened.updates(update, name, True)]
 
     for start in starts:
         start(
@@ -198,12 +203,12 @@ def _wire_inline(tab: StudiesTab, starts: list[Start], look: Look) -> None:
 
     def prepare(mine: Any, name: str) -> list[Any]:  # noqa: ANN401
         studies.order_of(name)  # refused before anything on the page changes
-        started = shown.updates(Update(NOTHING, RUNNING, "Starting."), name)
+        started = shown.updates(Update(NOTHING, RUNNING, "Starting."), name, False)
         return [[new_run(), *own_runs(mine)], *started]
 
     def stream(mine: Any, name: str, width: float) -> Iterator[list[Any]]:  # noqa: ANN401
         for update in studies.inline(own_runs(mine)[0], name, studies.layout_of(width)):
-            yield shown.updates(update, name)
+            yield shown.updates(update, name, False)
 
     lent = on_gpu(handler(stream), limits().gpu_seconds + SPARE_SECONDS)
     inputs = [tab.mine, tab.name, tab.width]

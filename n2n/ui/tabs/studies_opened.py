@@ -50,10 +50,15 @@ class Opened:
             *self.downloads.values(),
         ]  # fmt: skip
 
-    def updates(self, update: Update | None, name: str) -> list[Any]:
-        """Gradio's updates of `outputs`; what the update leaves open stays."""
+    def updates(self, update: Update | None, name: str, attends: bool) -> list[Any]:
+        """Gradio's updates of `outputs`; what the update leaves open stays.
+
+        `attends`: whether a run of the page goes on, be it of another study than the one shown.
+        Without the timer nobody would look at it, and it would be stopped.
+        """
+        timer = gr.Timer(active=attends and not is_zero_gpu())
         if update is None:
-            return [gr.skip()] * len(self.outputs)
+            return [gr.skip(), timer, *[gr.skip()] * (len(self.outputs) - 2)]
         going = update.phase in (WAITING, RUNNING)
         is_stored = studies_pictures.whole(name) is not None
         there = {"figure": is_stored or update.has_live, "stored": is_stored}
@@ -61,7 +66,7 @@ class Opened:
         stop = "Leave the queue" if update.phase == WAITING else "Stop"
         return [
             update.seen,
-            gr.Timer(active=going and not is_zero_gpu()),
+            timer,
             update.line,
             gr.Button(studies_words.offer(name), visible=not going and limits().training),
             gr.Button(stop, visible=going),

@@ -10,13 +10,13 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio
 from torch import Tensor
 
+from n2n import denoiser as module
 from n2n import noise_level, shipped
 from n2n.checkpoints import load_weights, sha256
 from n2n.data.samples import sample
 from n2n.denoiser import Denoiser
-from n2n.devices import Placement, place
+from n2n.devices import Placement
 from n2n.models import kmacs_per_pixel, parameter_count
-from n2n.models.fused import fusible
 from n2n.noise import parse
 from n2n.randomness import keyed_rng
 from n2n.recipes import RECIPES
@@ -32,6 +32,8 @@ every_white_model = pytest.mark.parametrize("name", WHITE)
 # A face before a dark shuttle, and fur: (top, left) of 192 × 192 px.
 CROPS = {"astronaut": (0, 150), "chelsea": (60, 100)}
 every_photo = pytest.mark.parametrize("photo", CROPS)
+BF16, PLAIN_BF16 = (Placement(torch.device("cpu"), torch.bfloat16, how) for how in ("", "plain"))
+every_precision = pytest.mark.parametrize("precision", [CPU, BF16], ids=["fp32", "bf16"])
 
 
 @cache
@@ -158,26 +160,29 @@ def test_odd_sides_are_denoised_up_to_the_border(name: str, sides: tuple[int, in
 
 
 @every_white_model
+@every_precision
 @pytest.mark.parametrize("grey", [0, 128, 255])
-def test_noisy_fields_keep_their_level(name: str, grey: int) -> None:
+def test_noisy_fields_keep_their_level(name: str, precision: Placement, grey: int) -> None:
     """As files, where the noise is cut off at white and at black."""
     noisy = as_file(grey / 255 + white_noise((192, 192, 3), 25))
-    assert abs(denoiser(name)(noisy).mean() - grey) < 3
+    assert abs(denoiser(name, precision)(noisy).mean() - grey) < 3
 
 
 @every_white_model
+@every_precision
 @pytest.mark.parametrize("grey", [0, 1, 17, 64, 128, 200, 254, 255])
-def test_flat_grey_stays(name: str, grey: int) -> None:
+def test_flat_grey_stays(name: str, precision: Placement, grey: int) -> None:
     flat = np.full((96, 96, 3), grey, np.uint8)
-    assert levels_off(denoiser(name)(flat), flat) <= 1
+    assert levels_off(denoiser(name, precision)(flat), flat) <= 1
 
 
 @every_white_model
+@every_precision
 @pytest.mark.parametrize("axis", [0, 1])
-def test_gradients_stay(name: str, axis: int) -> None:
+def test_gradients_stay(name: str, precision: Placement, axis: int) -> None:
     levels = np.linspace(0, 255, 192).round().astype(np.uint8)
     ramp = np.repeat(np.stack(np.meshgrid(levels, levels))[axis][..., None], 3, -1)
-    off = np.abs(denoiser(name)(ramp).astype(int) - ramp)
+    off = np.abs(denoiser(name, precision)(ramp).astype(int) - ramp)
     assert off.max() <= 1
 
 
@@ -199,13 +204,16 @@ def test_tiled_equals_whole(name: str) -> None:
 
 @every_white_model
 @every_photo
+@pytest.mark.parametrize("low", [BF16, PLAIN_BF16], ids=["fused", "plain"])
 @pytest.mark.parametrize("sigma_255", [2, 5, 15, 25, 50])
-def test_bf16_costs_nothing_that_shows(name: str, photo: str, sigma_255: int) -> None:
-    if not fusible(denoiser(name).model):
-        pytest.skip("this PyTorch or this chip has no fused bf16 convolutions")
+def test_bf16_costs_nothing_that_shows(
+    name: str, photo: str, low: Placement, sigma_255: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if low == PLAIN_BF16:  # as on a GPU
+        monkeypatch.setattr(module, "fusible", lambda model: False)
     clean = clean_crop(photo).astype(np.float32) / 255
     noisy = clean + white_noise(clean.shape, sigma_255)
-    one, other = (denoiser(name, placement)(noisy) for placement in (CPU, place("cpu", "bf16")))
+    one, other = (denoiser(name, placement)(noisy) for placement in (CPU, low))
     assert not np.array_equal(one, other)
     # Of one crop; over many photos it is within 0.01 at any level (the cards have both).
     allowed = {2: 0.04, 5: 0.015}.get(sigma_255, 0.01)

@@ -110,7 +110,10 @@ class Trunk(nn.Module):
 
     def noise(self, seen: Tensor) -> Tensor:
         """(B, seen, H, W) -> (B, told, H, W), at the precision of the weights."""
-        x = self.stem(seen.to(self.stem.weight.dtype))
+        rounded = seen.to(self.stem.weight.dtype)
+        x = self.stem(rounded)
+        if rounded.dtype != seen.dtype:  # what rounding takes, as noise of σ 0.3 would, it gets too
+            x = x + self.stem((seen - rounded.to(seen.dtype)).to(rounded.dtype))
         skips = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
             x = encoder(x)

@@ -80,7 +80,8 @@ class Validator:
             if not bool(torch.isfinite(estimate).all()):
                 raise Diverged("the network's output is no picture any more; lower the rate")
             losses.append(float(loss(estimate, picture.target, 0.0)))
-            scores.append(psnr_mean_db(images.file_step(estimate), picture.reference))
+            found = images.file_step(estimate).cpu()  # Apple's GPUs know no double precision
+            scores.append(psnr_mean_db(found, picture.reference.cpu()))
         return Validation(float(np.mean(losses)), float(np.mean(scores)))
 
     def noisy_psnr_db(self) -> float:

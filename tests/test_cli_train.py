@@ -4,16 +4,17 @@ import argparse
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from n2n import checkpoints, images, saved
+from n2n import checkpoints, images, saved, shipped
 from n2n.__main__ import main
 from n2n.checkpoints import load_weights
-from n2n.cli import settings
+from n2n.cli import settings, train
 from n2n.data import NoisyPairs
 from n2n.history import History
 from n2n.live import LiveRun
@@ -156,6 +157,38 @@ def test_the_plain_part_of_a_recipe_goes_with_its_length(words: list[str], plain
     settings.add_arguments(parser)
     given = parser.parse_args(["--recipe", "fast", *words])
     assert settings.config(given, None).plain_steps == plain
+
+
+@pytest.mark.parametrize(
+    ("words", "grown"),
+    [
+        ([], True),
+        (["--steps", "9"], True),
+        (["--model", "fast"], False),
+        (["--model-kwargs", "{}"], False),
+        (["--initialization", "xavier"], False),
+        (["--resume", "FILE"], False),
+        (["--init", "FILE"], False),
+    ],
+)
+def test_best_grows_from_fast(words: list[str], grown: bool) -> None:
+    parser = argparse.ArgumentParser()
+    train.add_arguments(parser)
+    given = parser.parse_args(["--recipe", "best", "--out", "a.safetensors", *words])
+    assert train._first_weights(given) == (shipped.weights_path("fast") if grown else given.init)
+
+
+def test_a_resumed_run_keeps_its_settings_whatever_recipe_is_named(
+    tmp_path: Path, small: list[Any]
+) -> None:
+    assert run(*small, "--steps", 2) == 0
+    before = saved.Saved.read(tmp_path / "mine.checkpoint").config
+    resume = ["--resume", tmp_path / "mine.checkpoint", "--recipe", "fast", "--steps", 3]
+    assert run(*small, *resume) == 0
+    after = saved.Saved.read(tmp_path / "mine.checkpoint").config
+    assert after == replace(before, steps=3)
+    card = json.loads((tmp_path / "mine.json").read_text())
+    assert card["purpose"] == RECIPES["fast"].purpose
 
 
 def test_a_teacher_is_recorded_by_its_name(tmp_path: Path, small: list[Any]) -> None:

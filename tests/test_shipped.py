@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -19,7 +20,7 @@ from n2n.devices import Placement
 from n2n.models import kmacs_per_pixel, parameter_count
 from n2n.noise import parse
 from n2n.randomness import keyed_rng
-from n2n.recipes import RECIPES
+from n2n.recipes import PHOTO_LICENCES, RECIPES
 from n2n.runs import TrainConfig
 from n2n.studies import Curve
 from tests.tiny import CPU
@@ -89,9 +90,21 @@ def test_the_card_describes_the_file(name: str) -> None:
     assert (card["architecture"], card["kwargs"]) == spec
     assert card["parameters"] == parameter_count(model)
     assert card["kmacs_per_pixel"] == pytest.approx(kmacs_per_pixel(model), abs=0.005)
-    training = card["training"]
-    trained = Curve(**training).network if name == "ee559" else TrainConfig(**training).model
-    assert trained == name
+    folders = card["photos"].partition(" (")[0].split(", ")
+    assert card["photo_licences"] == {folder: PHOTO_LICENCES[folder] for folder in folders}
+
+
+@every_model
+def test_the_recipe_is_what_was_run(name: str) -> None:
+    training = shipped.card(name)["training"]
+    if name == "ee559":
+        assert Curve(**training).network == name
+        return
+    config, recipe = TrainConfig(**training), RECIPES[name].config
+    if name == "best":  # in pieces, the last of which its card has
+        pieces = ("rate", "floor_255", "steps", "plain_steps", "model_kwargs")
+        config = replace(config, **{field: getattr(recipe, field) for field in pieces})
+    assert config == recipe
 
 
 @every_model

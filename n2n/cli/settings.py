@@ -21,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--recipe",
         choices=list(NAMED),
-        help="the settings of a shipped model, or of a run to watch, for what is not given here",
+        help="the settings of a shipped model, or of a run to watch, for what is not given here "
+        "(with --resume: only for the words of the card)",
     )
     parser.add_argument("--model", choices=list(MODELS), help="network (default: fast)")
     parser.add_argument(
@@ -98,16 +99,15 @@ def _add_details(parser: argparse.ArgumentParser) -> None:
 
 
 def config(arguments: argparse.Namespace, saved: Saved | None) -> TrainConfig:
-    """What is given, over the recipe or else the run that is resumed, over the defaults."""
-    base = saved.config if saved is not None else TrainConfig()
-    if arguments.recipe is not None:
-        base = NAMED[arguments.recipe].config
+    """What is given, over the run that is resumed or else the recipe or else the defaults."""
+    recipe = NAMED[arguments.recipe].config if arguments.recipe is not None else TrainConfig()
+    base = saved.config if saved is not None else recipe
     names = {field.name for field in fields(TrainConfig)}
     given = {
         key: value for key, value in vars(arguments).items() if key in names and value is not None
     }
     if "steps" in given or "seconds" in given:  # a new end replaces the old one, whatever its kind
-        if arguments.recipe is not None:
+        if saved is None:
             given.setdefault("plain_steps", _plain_steps(base, given.get("steps", 0)))
         base = replace(base, steps=None, seconds=None)
     if "teacher" in given:

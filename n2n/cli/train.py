@@ -22,6 +22,7 @@ from n2n.figures import learning_curves
 from n2n.live import Event, LiveRun
 from n2n.models import ModelSpec, kmacs_per_pixel, parameter_count
 from n2n.processes import PeerLost
+from n2n.recipes import PHOTO_LICENCES
 from n2n.runs import CHECKPOINT_SECONDS
 from n2n.saved import Saved
 from n2n.training import Diverged, OutOfMemory
@@ -67,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train until the budget is used or someone stops it; the result is written either way."""
+    arguments.init = _first_weights(arguments)
     if arguments.init is not None and arguments.resume is not None:
         raise ValueError("a run begins with --init or goes on with --resume, not both")
     if arguments.init is not None and arguments.initialization not in (None, "default"):
@@ -87,6 +89,16 @@ def run(arguments: argparse.Namespace) -> int:
         kept = f"; the last checkpoint is {checkpoint}" if checkpoint.is_file() else ""
         say(f"n2n train: {error}{kept}")
         return FAILED
+
+
+def _first_weights(arguments: argparse.Namespace) -> Path | None:
+    """Those given; else of the model that the recipe is grown from, where it is that network."""
+    given: Path | None = arguments.init
+    recipe = settings.NAMED.get(arguments.recipe)
+    others = ("init", "resume", "model", "model_kwargs", "initialization")
+    if recipe is None or any(getattr(arguments, other) is not None for other in others):
+        return given
+    return shipped.weights_path(recipe.init) if recipe.init is not None else None
 
 
 def _check_files(arguments: argparse.Namespace) -> None:
@@ -247,9 +259,12 @@ def _write_card(live: LiveRun, arguments: argparse.Namespace, source: str) -> No
         **_grown_from(run.spec, run.origin),
         "sha256": sha256(weights),
     }
-    recipe = settings.NAMED.get(arguments.recipe or weights.stem)
+    recipe = settings.NAMED.get(arguments.recipe)
     if recipe is not None:
         card |= {"purpose": recipe.purpose, "known_failures": list(recipe.known_failures)}
+    licences = {name: PHOTO_LICENCES.get(name) for name in source.split(", ")}
+    if all(licences.values()):
+        card["photo_licences"] = licences
     weights.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
 
 

@@ -76,14 +76,23 @@ def test_space_header_fits_the_repository() -> None:
 
 
 def test_results_are_those_of_the_cards() -> None:
-    """The table's own numbers, row by row, against weights/<name>.json."""
-    rows = re.findall(r"^\| \*\*(\w+)\*\* \|.*$", README, re.M)
-    assert set(rows) == set(shipped.names())
-    for name in rows:
-        line = next(row for row in README.splitlines() if row.startswith(f"| **{name}** |"))
+    """The table's own numbers, cell by cell, and the sentences, against weights/<name>.json."""
+    rows = [line.strip("| ").split(" | ") for line in README.splitlines() if line[:1] == "|"]
+    (head,) = (row for row in rows if row[0] == "PSNR on CBSD68, dB")
+    ours = {row[0].strip("*"): row[1:] for row in rows if row[0].startswith("**")}
+    assert set(ours) == set(shipped.names())
+    for name, cells in ours.items():
         scores = shipped.card(name)["psnr_db"]
-        for sigma in (15, 25, 50):
-            assert f"{scores[f'CBSD68 gaussian:{sigma}']:.2f}" in line
+        assert cells == [f"{scores[f'CBSD68 {noise}']:.2f}" for noise in head[1:]]
+    cost = []
+    for name in ("best", "fast"):
+        card = shipped.card(name)
+        files = (card["psnr_db"][f"CBSD68 gaussian:{sigma} file step"] for sigma in (15, 25, 50))
+        figures = "/".join(f"{db:.2f}" for db in files)
+        assert re.search(rf"`{name}` (has )?{figures}", README)
+        cost += [exact - card["psnr_db"][noise] for noise, exact in card["psnr_db_fp32"].items()]
+    (most,) = re.findall(r"bf16 costs both at most ([\d.]+) dB here", README)
+    assert max(cost) <= float(most) < max(cost) + 0.001
 
 
 def test_every_limit_is_listed_with_its_default() -> None:

@@ -32,6 +32,11 @@ WHITE_NOISE_ONLY = (
     "noise of real cameras, blotchy after demosaicing and JPEG, mostly stays",
     "fine texture goes with strong noise: above σ 50 surfaces become smooth",
 )
+# At the border a layer sees zeros beyond it, and few crops of photos are of one strong colour.
+STRONG_COLOURS = (
+    "a clean flat picture of one strong colour comes back up to {}/255 off within 8 px of its "
+    "border, up to {}/255 inside"
+)
 
 # Blind in σ up to 55, as the literature's blind networks; noisy targets throughout.
 _BLIND = TrainConfig(
@@ -47,13 +52,15 @@ _BLIND = TrainConfig(
 )
 
 RECIPES: dict[str, Recipe] = {
-    "fast": Recipe(_BLIND, "quick, for large pictures", WHITE_NOISE_ONLY),
+    "fast": Recipe(
+        _BLIND, "quick, for large pictures", (*WHITE_NOISE_ONLY, STRONG_COLOURS.format(18, 2))
+    ),
     # Grown from `fast`, it gets there in a fraction of the pixels. What ships had them in two runs
     # and a short third (its card has the commands), at rates from 2.5e-3 down.
     "best": Recipe(
         replace(_BLIND, model="best", rate=2.5e-3, steps=15_000, plain_steps=9_000),
         "all-round, the most detail",
-        WHITE_NOISE_ONLY,
+        (*WHITE_NOISE_ONLY, STRONG_COLOURS.format(8, 1)),
         init="fast",
     ),
     # The report's network and recipe (hybrid LBFGS, then momentum; MSE; lr 0.05) on point-sampled

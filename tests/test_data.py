@@ -214,6 +214,9 @@ def test_drawn_images_are_flat_or_smooth_and_some_are_white_or_black() -> None:
     assert abs(z_score((spread.amax(1) < 1e-6).double(), 0.5)) < 5  # more than half: clipped ramps
     for pure in (0, 1):
         assert 10 < int((drawn == pure).flatten(1).all(1).sum()) < 100
+    pure_channels = ((drawn == 0) | (drawn == 1)).flatten(2).all(2)
+    vivid = pure_channels.all(1) & (drawn.amax(1) != drawn.amin(1)).flatten(1).any(1)
+    assert 2 < int(vivid.sum()) < 40  # such as pure red
     for axis in (2, 3):
         bend = torch.diff(drawn, n=2, dim=axis)
         inside = ((drawn > 0) & (drawn < 1)).unfold(axis, 3, 1).all(-1)

@@ -33,9 +33,9 @@ class NoisyPairs:
         frozen: None draws crops and noise afresh for ever; a number repeats after so many batches.
         file_step: half of the sources pass the 8-bit file step (clipped, rounded), as real files
             do. A target never does: clipping it would bias what is learnt.
-        exposure: share of images that are drawn instead: flat or smooth, half of them white or
-            black somewhere. Photos have little of that, and without it a network learns to grey
-            clipped noise and to change what is clean and smooth.
+        exposure: share of images that are drawn instead: flat or smooth, in grey or strong
+            colours, most of them clipped somewhere. Photos have little of that, and without it a
+            network learns to grey clipped noise and to change what is clean and smooth.
         grey: share of images in grey, with one noise for all channels, as a grey picture's is.
             A network that knows only three independent ones leaves it alone.
         plain_steps: the first so many batches know none of the last three.
@@ -96,8 +96,8 @@ class NoisyPairs:
         numbers = torch.rand((len(clean), 4, 2, 2), generator=rng, device=clean.device)
         choice = torch.rand((3, len(clean), 1, 1, 1), generator=rng, device=clean.device)
         corners = torch.where(choice[1] < 0.5, numbers[..., :1, :1], numbers)
-        grey, hue = 2 * corners[:, :1] - 0.5, corners[:, 1:] - 0.5  # a quarter each black and white
-        colours = torch.where(choice[2] < 0.5, grey, grey + hue)
+        values = 2 * corners - 0.5  # a quarter each black and white, in all channels or in each
+        colours = torch.where(choice[2] < 0.5, values[:, :1], values[:, 1:])
         drawn = functional.interpolate(
             colours, clean.shape[-2:], mode="bilinear", align_corners=True
         ).clamp(0, 1)

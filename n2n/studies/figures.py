@@ -29,7 +29,7 @@ LABELS = {
     "step": "steps",
     "tflop": "arithmetic, TFLOP",
 }
-NOTES = {DIVERGED: " (diverged)", OUT_OF_TIME: " (stopped at its share of the time)"}
+NOTES = {DIVERGED: " (diverged)", OUT_OF_TIME: " (stopped by time)"}
 OVERLAID = "faint: stored; strong: live, at the quick setting"
 Position = Callable[[Row], float]
 

@@ -43,8 +43,11 @@ def leads() -> bool:
 
 
 @contextmanager
-def joined() -> Iterator[None]:
+def joined(device: str = "auto") -> Iterator[None]:
     """Inside, be one of the processes that `torchrun` started, if it did: only rank 0 is heard.
+
+    Args:
+        device: what they were told to use; on "cpu" no GPU counts.
 
     Raises:
         ValueError: there are more processes than GPUs.
@@ -58,7 +61,7 @@ def joined() -> Iterator[None]:
     with ExitStack() as stack:
         stack.callback(dist.destroy_process_group)
         with unanimous():
-            _settle()
+            _settle(0 if device == "cpu" else torch.cuda.device_count())
         if not leads():
             nowhere = stack.enter_context(open(os.devnull, "w"))
             stack.enter_context(redirect_stdout(nowhere))
@@ -66,9 +69,9 @@ def joined() -> Iterator[None]:
         yield
 
 
-def _settle() -> None:
-    """Among the processes of this machine: a GPU for each, and a part of the cores."""
-    neighbours, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+def _settle(gpus: int) -> None:
+    """Among the processes of this machine: one of its GPUs for each, and a part of the cores."""
+    neighbours = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     torch.set_num_threads(max(1, torch.get_num_threads() // neighbours))
     if 0 < gpus < neighbours:
         raise ValueError(f"give a --nproc-per-node of at most {gpus}, the number of GPUs")

@@ -55,8 +55,8 @@ RECIPES: dict[str, Recipe] = {
     "fast": Recipe(
         _BLIND, "quick, for large pictures", (*WHITE_NOISE_ONLY, STRONG_COLOURS.format(18, 2))
     ),
-    # Grown from `fast`, it gets there in a fraction of the pixels. What ships had them in two runs
-    # and a short third (its card has the commands), at rates from 2.5e-3 down.
+    # Grown from `fast`, it gets there in a fraction of the pixels. What ships had one run of 9,500
+    # steps, and is the mean of short ones after it (its card has the commands).
     "best": Recipe(
         replace(_BLIND, model="best", rate=2.5e-3, steps=15_000, plain_steps=9_000),
         "all-round, the most detail",

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from n2n import evaluation, images
 from n2n.__main__ import COMMANDS, main
 from n2n.checkpoints import save_weights
+from n2n.cli import common
 from n2n.data.samples import sample
+from n2n.devices import place
 from n2n.models import ModelSpec
 
 TINY = ModelSpec("residual-unet", {"widths": [8, 8], "blocks": 1, "middle": 1})
@@ -172,23 +175,39 @@ def test_evaluate_finds_the_noise_level(photo: Path, capsys: pytest.CaptureFixtu
     assert "σ" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("dtype", ["auto", "bf16", "fp32"])
 def test_evaluate_records_each_figure_with_its_command(
-    photo: Path, weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dtype: str, photo: Path, weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = tmp_path / "mine.safetensors"
     shutil.copy(weights, own)
     for words in (["--noise", "gaussian:15", "gaussian:25"], ["--noise", "gaussian:25"]):
         monkeypatch.setattr(sys, "argv", ["n2n", "evaluate", *words, "--card"])
-        assert (
-            run("evaluate", photo.parent, "--model", own, "--device", "cpu", *words, "--card") == 0
-        )
+        more = ["--model", own, "--device", "cpu", "--dtype", dtype, *words, "--card"]
+        assert run("evaluate", photo.parent, *more) == 0
     card = json.loads(own.with_suffix(".json").read_text())
-    assert list(card["psnr_db"]) == ["PHOTOS gaussian:15", "PHOTOS gaussian:25"]
-    told = {how.partition(" (")[0]: found for how, found in card["psnr_db_by"].items()}
+    # By the precision that computed it, whatever was typed.
+    key = "psnr_db_fp32" if place("cpu", dtype).dtype == torch.float32 else "psnr_db"
+    assert not card.keys() & {"psnr_db_fp32", "psnr_db"} - {key}
+    assert list(card[key]) == ["PHOTOS gaussian:15", "PHOTOS gaussian:25"]
+    told = {how.partition(" (")[0]: found for how, found in card[f"{key}_by"].items()}
     assert told == {
         "python -m n2n evaluate --noise gaussian:15 gaussian:25 --card": ["PHOTOS gaussian:15"],
         "python -m n2n evaluate --noise gaussian:25 --card": ["PHOTOS gaussian:25"],
     }
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (["train", "--data", "/a/photos", "--out", "b/c.safetensors"], "--data photos --out c"),
+        (["train", "--data=/a/photos", "--out=b/c.safetensors"], "--data=photos --out=c"),
+        (["train", "--data", "a/photos/", "--out", "c.safetensors"], "--data photos/ --out c"),
+    ],
+)
+def test_a_card_tells_no_path(typed: list[str], told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["n2n", *typed])
+    assert common.command() == f"python -m n2n train {told}.safetensors"
 
 
 def test_evaluate_draws_a_figure(photo: Path, weights: str, tmp_path: Path) -> None:
@@ -211,6 +230,8 @@ def test_evaluate_prints_the_readmes_table(
     table = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()]
     assert table[0] == ["PSNR on CBSD68, dB", *noises[:2]]
     assert ["CBM3D", "33.52", "30.71"] in table
+    assert run("evaluate", folder, "--model", weights, "--markdown", "--file-step") == 0
+    assert "| PSNR on CBSD68 file step, dB |" in capsys.readouterr().out
     # Published numbers stop at Gaussian noise.
     assert run("evaluate", folder, "--model", weights, "--markdown", "--noise", *noises) == 0
     assert "| CBM3D | 33.52 | 30.71 | – |" in capsys.readouterr().out.splitlines()

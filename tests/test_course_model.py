@@ -12,6 +12,8 @@ from n2n.data import course
 from tests.tiny import photo
 
 HALFWAY = """
+import os
+import sys
 import torch
 from torch import nn
 
@@ -82,6 +84,21 @@ def test_a_package_with_relative_imports(tmp_path: Path, data: Path) -> None:
     assert evaluate(model, "--data", str(data)) == 0
 
 
+def test_files_beside_it_may_have_the_names_of_ours(tmp_path: Path, data: Path) -> None:
+    model = submission(tmp_path / "team", "same(test_input)")
+    model.write_text("from n2n import same\n" + model.read_text())
+    (model.parent / "n2n.py").write_text("def same(x):\n    return x\n")
+    (model.parent / "random.py").touch()  # which torch would import
+    assert evaluate(model, "--data", str(data)) == 0
+
+
+def test_networks_saved_whole_are_read(tmp_path: Path, data: Path) -> None:
+    """As many of 2022 were, before torch.load took weights alone."""
+    model = submission(tmp_path / "team", "torch.load('whole.pth')(test_input.float())")
+    torch.save(torch.nn.Identity(), model.parent / "whole.pth")
+    assert evaluate(model, "--data", str(data)) == 0
+
+
 @pytest.mark.parametrize(
     ("result", "says"),
     [
@@ -90,6 +107,8 @@ def test_a_package_with_relative_imports(tmp_path: Path, data: Path) -> None:
         ("test_input.float() / 0", "NaN"),
         ("1 / 0", "ZeroDivisionError"),
         ("exit(0)", "no result"),
+        ("nn.Conv2d(3, 3, 1).load_state_dict({})", "Missing key(s) in state_dict"),
+        ("(print('harmless', file=sys.stderr), os.kill(os.getpid(), 9))", "SIGKILL"),
     ],
 )
 def test_failures_are_one_line(
@@ -120,6 +139,8 @@ def test_any_name_of_the_file_will_do(
     assert evaluate(dotted, "--data", str(data), "--json") == 0
     assert main(["evaluate", str(tmp_path), "--data", str(data)]) == 2
     assert "--data goes with --course-model" in capsys.readouterr().err
+    assert evaluate(dotted, str(tmp_path)) == 2
+    assert "--data" in capsys.readouterr().err
 
 
 def test_predicts_as_the_graders_test_does() -> None:

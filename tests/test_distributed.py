@@ -182,7 +182,7 @@ def test_where_rank_0_is_killed_another_keeps_the_run(tmp_path: Path) -> None:
 
 
 def test_one_process_is_no_group() -> None:
-    with processes.joined(), processes.unanimous():
+    with processes.joined("cpu"), processes.unanimous():
         assert (processes.count(), processes.rank(), processes.leads()) == (1, 0, True)
         assert list(processes.pooled(processes.share([1, 2, 3]))) == [1, 2, 3]
         processes.require_same("anything", object())

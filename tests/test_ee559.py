@@ -195,8 +195,8 @@ def test_weights_beside_the_template_come_first(tmp_path: Path) -> None:
         assert torch.equal(model.predict(noisy), trained.predict(noisy))
 
 
-def test_the_template_needs_nothing_but_what_lies_beside_it(tmp_path: Path) -> None:
-    """As the course's test has it: imported from the folder above, nothing installed."""
+def test_the_template_finds_the_package_beside_it(tmp_path: Path) -> None:
+    """As the course's test has it: imported from the folder above, the package not installed."""
     handed_in = tmp_path / "Miniproject_1"
     handed_in.mkdir()
     shutil.copy(ROOT / "assets" / "ee559" / "model.py", handed_in)

@@ -90,6 +90,6 @@ def commands(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    with processes.joined():
+    with processes.joined("cpu"):
         compared(Path(sys.argv[1]))
         sys.exit(commands(Path(sys.argv[1])))

@@ -1,7 +1,8 @@
 """EE-559, mini-project 1: hand this file in with the folders `n2n` and `weights` beside it.
 
-Or alone, where the package is installed. `bestmodel.pth` beside this file, if there is one
-(`Model.save` writes it), is what `load_pretrained_model` reads; else the weights in `weights`.
+Or alone, where the package is installed. Beside torch it needs numpy, Pillow, safetensors,
+scikit-image and tqdm. `bestmodel.pth` beside this file, if there is one (`Model.save` writes it),
+is what `load_pretrained_model` reads; else the weights in `weights`.
 """
 
 import sys

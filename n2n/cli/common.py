@@ -1,12 +1,12 @@
 """What the commands share: how to stop on Ctrl-C or a kill, and how to end with one line."""
 
 import argparse
+import re
 import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
@@ -61,7 +61,7 @@ def stoppable() -> Iterator[StopFlag]:
 
 def command() -> str:
     """This command as another machine would type it: paths by their last part."""
-    words = [Path(word).name if "/" in word else word for word in sys.argv[1:]]
+    words = [re.sub(r"[^=]*/(?=[^/])", "", word) for word in sys.argv[1:]]  # --out=a/b, too
     return shlex.join(["python", "-m", "n2n", *words])
 
 

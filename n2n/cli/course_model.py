@@ -8,6 +8,7 @@ import argparse
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,7 @@ TEAMS = {
     "the course's baseline": 23.0,
 }
 BUILT_IN_WINDOWS = 300
+MOST_LETTERS = 300  # of an error of theirs
 GRADER_BATCH = 100  # pictures that the course's test gives to predict at once
 
 
@@ -84,17 +86,27 @@ def _run_apart(path: Path, data: Path, result: Path) -> str | None:
     """Run this file as a process; None, or why it failed in one line."""
     package = str(Path(__file__).parents[2])
     paths = [package, os.environ.get("PYTHONPATH", "")]
+    own = {
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        # In 2022 torch.load took whole pickled networks; this runs their code in any case.
+        "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1",
+    }
     done = subprocess.run(
-        [sys.executable, "-m", "n2n.cli.course_model", str(path), str(data), str(result)],
+        # -P: no file of theirs takes the name of a module before this one has begun.
+        [sys.executable, "-P", "-m", "n2n.cli.course_model", str(path), str(data), str(result)],
         cwd=path.parent,  # where many a submission looks for its weights
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        env=os.environ | own,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         check=False,
     )
-    if done.returncode == 0 and result.is_file():
-        return None
+    if result.is_file():
+        error: str | None = json.loads(result.read_text()).get("error")
+        return error
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        return f"it was ended by {name}" + " (out of memory?)" * (name == "SIGKILL")
     lines = done.stderr.strip().splitlines()
     return lines[-1] if lines else f"it ended with code {done.returncode} and gave no result"
 
@@ -174,9 +186,15 @@ def _checked(estimate: Any, noisy: Tensor) -> Tensor:  # noqa: ANN401
 
 
 def _import(path: Path) -> Any:  # noqa: ANN401
-    """The module, as part of its folder where that is a package (for relative imports)."""
+    """The module, as part of its folder where that is a package (for relative imports).
+
+    What lies beside it is found first, another `n2n` too.
+    """
     package = (path.parent / "__init__.py").is_file()
-    sys.path.insert(0, str(path.parent.parent if package else path.parent))
+    sys.path[:0] = [str(path.parent.parent)] * package + [str(path.parent)]
+    if any((path.parent / name).exists() for name in ("n2n", "n2n.py")):
+        for name in [name for name in sys.modules if name.partition(".")[0] == "n2n"]:
+            del sys.modules[name]
     if package:
         return importlib.import_module(f"{path.parent.name}.{path.stem}")
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -188,10 +206,17 @@ def _import(path: Path) -> Any:  # noqa: ANN401
 
 
 def _main(model: Path, data: Path, result: Path) -> None:
-    module = _import(model)
-    if not hasattr(module, "Model"):
-        raise ValueError("it has no class Model")
-    result.write_text(json.dumps(score(module.Model(), course.read_pairs(data))))
+    """Write the score, or the error in one line."""
+    try:
+        pairs = course.read_pairs(data)
+        module = _import(model)
+        if not hasattr(module, "Model"):
+            raise ValueError("it has no class Model")
+        found = score(module.Model(), pairs)
+    except Exception as error:
+        told = " ".join(str(error).split())
+        found = {"error": f"{type(error).__name__}: {told[:MOST_LETTERS]}"}
+    result.write_text(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Denoise every input; a picture that fails is named, the others go on."""
     check_strength(arguments.strength)
     memory.keep()
-    with processes.joined():
+    with processes.joined(arguments.device):
         with processes.unanimous():
             jobs = _jobs(arguments.inputs, arguments.out, samples.count(arguments))
             denoiser = load(arguments.model, device=arguments.device, dtype=arguments.dtype)

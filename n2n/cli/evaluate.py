@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from n2n import images, processes, shipped
@@ -16,6 +17,7 @@ from n2n.cli import course_model
 from n2n.cli.common import DONE, add_device_arguments, command, say
 from n2n.data import photo_files, samples
 from n2n.denoiser import Denoiser, load
+from n2n.devices import place
 from n2n.evaluation import draw, evaluate, published, summarize
 from n2n.figures import side_by_side
 from n2n.metrics import psnr_db
@@ -72,10 +74,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print a row for each model and noise, or score a course's Model."""
     if arguments.course_model is not None:
+        if arguments.folder is not None:
+            raise ValueError("--course-model is scored on --data VAL_DATA.PKL, not on a folder")
         return course_model.run(arguments)
     if arguments.data is not None:
         raise ValueError("--data goes with --course-model; photos are given as a folder")
-    with processes.joined():
+    with processes.joined(arguments.device):
         return _photos(arguments)
 
 
@@ -99,7 +103,7 @@ def _photos(arguments: argparse.Namespace) -> int:
             table[method][text] = value
             _tell(arguments, f"{text:>16}  {method:<12} {value:6.2f}  (published)")
     if arguments.markdown:
-        print(_markdown(data_set, arguments.noise, table))
+        print(_markdown(f"{data_set}{_options(vars(arguments))}", arguments.noise, table))
     if arguments.figure is not None and processes.leads():
         _draw(arguments, *pictures[0])
     return DONE
@@ -115,6 +119,7 @@ def _check(arguments: argparse.Namespace) -> None:
         _one_level(text)
     for name in arguments.model:
         _load(arguments, name)
+    processes.require_same("--dtype", place(arguments.device, arguments.dtype).dtype)
 
 
 def _published(
@@ -139,11 +144,13 @@ def _rows(
     """One noise, each model in turn."""
     noise = _one_level(text)
     for name in arguments.model:
-        row = _row(arguments, _load(arguments, name), noise, pictures)
+        denoiser = _load(arguments, name)
+        row = _row(arguments, denoiser, noise, pictures)
         row = {"data_set": data_set, "noise": text, "model": name, **row}
         yield row
         if arguments.card and processes.leads():
-            _record(name, row, "psnr_db_fp32" if arguments.dtype == "fp32" else "psnr_db")
+            is_fp32 = denoiser.placement.dtype == torch.float32
+            _record(name, row, "psnr_db_fp32" if is_fp32 else "psnr_db")
 
 
 def _markdown(data_set: str, noises: Sequence[str], table: dict[str, dict[str, float]]) -> str:
@@ -245,7 +252,7 @@ def _options(row: dict[str, Any]) -> str:
 def _record(name: str, row: dict[str, Any], scores: str) -> None:
     """Put a result into the card of a shipped model, under data set and noise, and how it was had.
 
-    What fp32 was asked for stands apart: so a card tells what bf16 costs.
+    What fp32 computed stands apart: so a card tells what bf16 costs.
     """
     path = shipped.weights_path(name).with_suffix(".json")
     card = json.loads(path.read_text()) if path.is_file() else {}

@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.init is not None and arguments.initialization not in (None, "default"):
         raise ValueError("--init brings the first weights, so leave out --initialization")
     try:
-        with processes.joined():
+        with processes.joined(arguments.device):
             with processes.unanimous():
                 _check_files(arguments)
                 live, source = _live_run(arguments)
@@ -128,7 +128,8 @@ def _put_aside(checkpoint: Path) -> None:
 def _require_same(live: LiveRun) -> None:
     """All processes begin alike, also on machines with files of their own."""
     photos = live.run.pairs.photos.pixels.sum(dtype=torch.int64).item()
-    processes.require_same("settings, photos or checkpoint", (live.config, live.run.start, photos))
+    begun = live.config, live.run.start, photos, live.run.placement.dtype
+    processes.require_same("settings, photos, checkpoint or --dtype", begun)
 
 
 def _checkpoint(arguments: argparse.Namespace) -> Path:

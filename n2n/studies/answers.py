@@ -17,7 +17,7 @@ def final_db(record: Record, curve: str, convention: str = "a") -> str:
         return "diverges"
     names = (kind.format(convention) for kind in (FINAL, WAY))  # WAY: old records, or half way
     values = next(filter(None, (record.last(curve, name) for name in names)), [])
-    return f"{mean_and_spread(values)} dB{cut(record, curve)}"
+    return f"{mean_and_spread(values)} dB {convention.upper()}{cut(record, curve)}"
 
 
 def cut(record: Record, curve: str) -> str:
@@ -42,7 +42,7 @@ def swings(record: Record, curves: Sequence[str]) -> str:
         ]
         low, high = max(lows_highs, key=lambda ends: ends[1] - ends[0], default=(0.0, 0.0))
         if high - low > SWING_DB:
-            parts.append(f"{low:.1f} to {high:.1f} dB ({curve})")
+            parts.append(f"{low:.1f} to {high:.1f} dB A ({curve})")
     said = ", ".join(parts)
     return f" Looks in the last quarter of the run range from {said}." if parts else ""
 

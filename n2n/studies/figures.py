@@ -31,6 +31,7 @@ LABELS = {
 }
 NOTES = {DIVERGED: " (diverged)", OUT_OF_TIME: " (stopped by time)"}
 OVERLAID = "faint: stored; strong: live, at the quick setting"
+STAR, FINAL_STAR = "*", "★: the end, on all held-out pictures"
 Position = Callable[[Row], float]
 
 AXES: dict[str, Position] = {
@@ -147,16 +148,18 @@ def paneled(title: str, count: int, layout: Layout) -> tuple[Figure, list[Axes]]
 
 
 def explained(figure: Figure, record: Record) -> None:
-    """Add the legend, below the panels, for which the figure grows; and what is faint in it."""
+    """Add the legend, below the panels, for which the figure grows; what is faint, and stars."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
     shown = dict(zip(labels, handles, strict=True))  # once each; a live one comes last
     width, height = figure.get_size_inches()
-    note = OVERLAID if len({is_live(name) for name in record.names()}) > 1 else None
+    is_overlaid = len({is_live(name) for name in record.names()}) > 1
+    has_stars = any(line.get_marker() == STAR for line in figure.axes[0].lines)
+    notes = [OVERLAID] * is_overlaid + [FINAL_STAR] * has_stars
     if not shown:
         return
     columns = int(width / (LETTER * max(map(len, shown)) + 0.6))
     columns = min(max(columns, 1), len(shown))
-    lines = math.ceil(len(shown) / columns) + (note is not None)
+    lines = math.ceil(len(shown) / columns) + len(notes)
     figure.set_size_inches(width, height + LEGEND_LINE * lines)
     figure.legend(
         list(shown.values()),
@@ -164,7 +167,7 @@ def explained(figure: Figure, record: Record) -> None:
         loc="outside lower center",
         ncols=columns,
         fontsize=LEGEND_SIZE,
-        title=note,
+        title="\n".join(notes) or None,
         title_fontsize=LEGEND_SIZE,
         frameon=False,
     )
@@ -206,7 +209,8 @@ def _curve(axes: Axes, record: Record, name: str, value: str, position: Position
     """The mean over seeds, with the range between the least and the greatest.
 
     Each for itself where they stand at other places: LBFGS takes now more passes, now fewer, and
-    one that diverges is shorter.
+    one that diverges is shorter. A star is what a curve ends at on all held-out pictures, where the
+    way is measured on some.
     """
     series = list(record.ended(name, value).values())
     base = stored_name(name)
@@ -222,6 +226,10 @@ def _curve(axes: Axes, record: Record, name: str, value: str, position: Position
         axes.plot(places[0], np.mean(values, axis=0), **drawn)
         least, greatest, shade = np.min(values, 0), np.max(values, 0), 0.2 * strength(record, name)
         axes.fill_between(places[0], least, greatest, color=colour, alpha=shade, linewidth=0)
+    for rows in record.ended(name, f"final_{value}").values():  # of all held-out pictures
+        end = rows[-1]
+        star = {"marker": STAR, "markersize": 9, "linestyle": "", "label": None}
+        axes.plot([position(end)], [end.values[f"final_{value}"]], **drawn | star)
 
 
 def _zoom(axes: Axes, record: Record, value: str, start: float) -> None:

@@ -96,11 +96,11 @@ def answer(record: Record) -> str:
         return "Nothing was measured."
     first, last = record.rows[0], record.rows[-1]
     return (
-        f"In training mode PSNR goes from {first.values['psnr_train_db']:.2f} dB alone to "
-        f"{last.values['psnr_train_db']:.2f} dB in a batch of {last.step}, and other neighbours "
+        f"In training mode PSNR goes from {first.values['psnr_train_db']:.2f} dB A alone to "
+        f"{last.values['psnr_train_db']:.2f} dB A in a batch of {last.step}, and other neighbours "
         f"move the first picture by up to "
         f"{max(row.values.get('moved_train_255', 0.0) for row in record.rows):.2f} of 255 (RMS); "
-        f"in evaluation mode it is {last.values['psnr_eval_db']:.2f} dB in any batch."
+        f"in evaluation mode it is {last.values['psnr_eval_db']:.2f} dB A in any batch."
     )
 
 

@@ -48,7 +48,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a curve ended (done, diverged, out of time), on what, and all its settings."""
+    """How a curve ended (done, diverged, out of time), on what, and all its settings.
+
+    `data` names the pictures in words, `digest` tells others of that name; older records have none.
+    """
 
     curve: str
     seed: int
@@ -56,6 +59,7 @@ class Ending:
     settings: Mapping[str, Any]
     data: str
     device: str
+    digest: str = ""
 
 
 Key = tuple[str, int]

@@ -155,7 +155,7 @@ def _learnt(records: Records) -> str | None:
         for seed, rows in series
         if (curve, seed) in record.endings
     )
-    each = "; ".join(f"{db:.1f} dB in {seconds:.0f} s" for db, seconds, _ in ended)
+    each = "; ".join(f"{db:.1f} dB A in {seconds:.0f} s" for db, seconds, _ in ended)
     return f"{each} ({len(ended)} samples, {curve}; {ended[0][2]})" if ended else None
 
 
@@ -187,7 +187,7 @@ NUMBERS = (
         f"{identity.REPORTED_DB} dB; 11 s",
         _learnt,
         "samples differ by much, and the report tells of one; the rate of its code, 0.05, falls "
-        "short on all tried",
+        "short on all tried; by convention B none reaches it",
     ),
     Number(
         "Its network after one epoch of 50,000 pairs",

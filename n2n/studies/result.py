@@ -44,13 +44,13 @@ def answer(record: Record) -> str:
         rows = [row for row in record.rows if row.curve == name]
         if rows:
             parts.append(
-                f"{name}: {answers.final_db(record, name)} A, "
-                f"{answers.final_db(record, name, 'b')} B after "
+                f"{name}: {answers.final_db(record, name)}, "
+                f"{answers.final_db(record, name, 'b')} after "
                 f"{rows[-1].seconds:.0f} s and {rows[-1].values['tflop']:.0f} TFLOP"
             )
     found = "; ".join(parts)
     told = found[:1].upper() + found[1:]
-    reported = f"{told} (the report: {REPORTED_DB} dB on the course's own pictures)."
+    reported = f"{told} (the report: {REPORTED_DB} dB A on the course's own pictures)."
     return reported + answers.swings(record, [REPORT, OURS])
 
 

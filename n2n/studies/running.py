@@ -73,6 +73,11 @@ class StudyRun:
                     f"the record has curves of {ending.data}, not of {source.label}; "
                     "give the same pictures, or another folder"
                 )
+            if ending.digest and ending.digest != source.digest:
+                raise ValueError(
+                    f"the record has curves of other pictures than these {source.label}, under "
+                    "the same name; give those, or another folder to --out"
+                )
         self._is_interrupted, self.again = False, again
 
     def is_kept(self, ending: Ending) -> bool:
@@ -138,6 +143,7 @@ class StudyRun:
                 curve.settings,
                 self.source.label if curve.pairs == "course" else self.source.label_of_cuts,
                 self._precision(curve).label,
+                self.source.digest,
             )
         )
 

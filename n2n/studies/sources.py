@@ -1,5 +1,6 @@
 """Where the studies' pictures come from: the course's files, photos, or what is always at hand."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from functools import cached_property
@@ -46,6 +47,12 @@ class Source:
             return f"files of the course's format in {_name(self.folder)}"
         others = HELD_OUT if self._validation is None else _name(self._validation)
         return f"photos of {_name(self.folder)}, validation: {others}"
+
+    @cached_property
+    def digest(self) -> str:
+        """Of its first pictures: folders of one name may hold others."""
+        drawn = (part.numpy().tobytes() for part in (*self.pairs(1), *self.windows(1)))
+        return hashlib.blake2b(b"".join(drawn), digest_size=4).hexdigest()
 
     @property
     def label_of_cuts(self) -> str:

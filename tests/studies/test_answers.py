@@ -43,8 +43,8 @@ def test_what_time_cut_off_is_told(name: str) -> None:
     values = {"final_psnr_a_db": 20.0, "final_psnr_b_db": 19.0, "tflop": 1.0}
     for ends, count in ((DONE, 0), (OUT_OF_TIME, len(curves))):
         said = STUDIES[name].answer(record(curves, ends, **values))
-        assert said.count("20.00 dB") == len(curves)
-        assert said.count("20.00 dB (stopped at step 9)") == count
+        assert said.count("20.00 dB A") == len(curves)
+        assert said.count("20.00 dB A (stopped at step 9)") == count
         if name == "hybrid":
             assert ("after the same pairs" in said) == (ends == DONE)
 
@@ -71,12 +71,12 @@ def test_swinging_looks_are_told() -> None:
             more = {"psnr_a_db": value} if value is not None else {}
             found.add(Row(name, seed, step, step, 1.0, {"loss": 1.0, **more}))
     assert answers.swings(found, ["calm", "early"]) == ""
-    said = " Looks in the last quarter of the run range from 20.0 to 24.0 dB (wild)."
+    said = " Looks in the last quarter of the run range from 20.0 to 24.0 dB A (wild)."
     assert answers.swings(found, ["calm", "wild"]) == said
 
 
 def test_records_of_before_have_one_psnr_at_the_end() -> None:
-    assert answers.final_db(record({"a": [0.1]}, psnr_a_db=21.0), "a") == "21.00 dB"
+    assert answers.final_db(record({"a": [0.1]}, psnr_a_db=21.0), "a") == "21.00 dB A"
 
 
 def test_only_the_seed_that_time_ended_is_told() -> None:

@@ -11,12 +11,13 @@ import pytest
 
 from n2n.__main__ import main
 from n2n.cli import study
+from n2n.data import course
 from n2n.devices import Placement, place
 from n2n.studies import STUDIES, Curve, Record, Source, Study, StudyRun, running
 from n2n.studies.base import Enough
 from n2n.studies.record import DIVERGED, DONE, OUT_OF_TIME, Ending, Row
 from tests.studies.small import SOURCE
-from tests.tiny import CPU, refused
+from tests.tiny import CPU, photo, refused
 from tests.toy_runs import Clock
 
 SECONDS_A_STEP = 1.0
@@ -119,6 +120,20 @@ def test_a_record_of_other_pictures_is_left_alone(toy: Toy, tmp_path: Path) -> N
     with refused("sample photos", "photos of photos", "another folder"):
         StudyRun(toy.study, Record.read(path), Source(tmp_path / "photos"), CPU)
     assert path.read_text() == whole
+
+
+def test_other_pictures_of_the_same_name_are_told(toy: Toy, tmp_path: Path) -> None:
+    path, sources = tmp_path / "toy.jsonl", []
+    for seed in (0, 1):
+        folder = tmp_path / str(seed) / "course"
+        folder.mkdir(parents=True)
+        for name in (course.TRAINING_FILE, course.VALIDATION_FILE):
+            course.write_pairs(folder / name, course.training_pairs([photo(70, 70)], 2, seed))
+        sources.append(Source(folder))
+    list(StudyRun(toy.study, Record.read(path), sources[0], CPU).events())
+    StudyRun(toy.study, Record.read(path), sources[0], CPU)
+    with refused("other pictures", "files of the course's format in course", "--out"):
+        StudyRun(toy.study, Record.read(path), sources[1], CPU)
 
 
 def test_what_time_ended_is_measured_again_when_asked(toy: Toy, tmp_path: Path) -> None:

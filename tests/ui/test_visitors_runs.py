@@ -131,10 +131,15 @@ def test_one_at_a_time_and_the_others_hear_their_place(here: Runs) -> None:
 
 
 def test_the_queue_is_bounded(here: Runs) -> None:
-    for _ in range(4):
-        train.begin([], order(ENDLESS), 0)
+    running, waiting, *_ = (train.begin([], order(ENDLESS), 0) for _ in range(4))
     with pytest.raises(ValueError, match="too many wait"):
         train.begin([], order(), 0)
+    with pytest.raises(ValueError, match="too many wait"):
+        train.begin(running, order(), 0)
+    assert train.look(running, NOTHING).phase == RUNNING  # what is refused costs no run
+    instead = train.begin(waiting, order(), 0)  # in its place
+    assert train.look(instead, NOTHING).phase == WAITING
+    assert here.view(waiting[0]).state is State.STOPPED
 
 
 def test_start_pressed_many_times_never_trains_two_at_once(

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, Generic, Protocol, TypeVar
 
 from n2n.devices import place
-from n2n.jobs import Jobs, View, Work, inline
+from n2n.jobs import Jobs, State, View, Work, inline
 from n2n.ui.handlers.run_files import Files, RunFiles, run_files
 from n2n.ui.handlers.visible_run import Order, VisibleRun
 from n2n.ui.limits import limits
@@ -53,12 +53,18 @@ class Runs(Generic[W]):
         self._keys: dict[str, str] = {}  # of jobs, by run
         self._lock = threading.Lock()
 
-    def begin(self, run: str, order: Ordered[W]) -> None:
-        """Queue a run under an id that `new_run` gave.
+    def begin(self, run: str, order: Ordered[W], instead_of: Sequence[str] = ()) -> None:
+        """Queue a run under an id that `new_run` gave, and stop others.
+
+        One that waits makes room for it; one that goes on is stopped only if there is room.
 
         Raises:
             ValueError: too many wait already.
         """
+        for other in instead_of:
+            view = self.view(other)
+            if view is not None and view.state is State.WAITING:
+                self.stop(other)
         files = self.files(run)
         handed_over = [order]  # once: its photos go when the run lets go of them
 
@@ -68,6 +74,8 @@ class Runs(Generic[W]):
         key = self._jobs.start(make, place().device.type)
         with self._lock:
             self._keys[run] = key
+        for other in instead_of:
+            self.stop(other)
 
     def files(self, run: str) -> Files:
         """The files of a run, whether it goes on, has ended, or was never there."""

@@ -82,10 +82,9 @@ def begin(mine: object, name: str) -> list[str]:
         ValueError: no such study, too many runs wait, or the owner does not allow training.
     """
     order, known, run = order_of(name), own_runs(mine), new_run()
-    stop(known)
     files = announce(run, name)
     try:
-        study_runs().begin(run, order)
+        study_runs().begin(run, order, instead_of=known)
     except ValueError:
         files.delete()
         raise

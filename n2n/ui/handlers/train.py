@@ -65,10 +65,8 @@ def begin(mine: object, order: Order, minutes_west: float | None) -> list[str]:
         ValueError: too many runs wait.
     """
     known, run = own_runs(mine), new_run()
-    for earlier in known[:1]:
-        runs().stop(earlier)
     announce(run, order, _title(minutes_west))
-    runs().begin(run, order)
+    runs().begin(run, order, instead_of=known[:1])
     return [run, *known]
 
 

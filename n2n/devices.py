@@ -1,9 +1,12 @@
 """Which device, precision and memory format to compute on: decided once, with the reason."""
 
 import os
+import platform
+import re
 import time
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import torch
 
@@ -43,6 +46,16 @@ def device_name(device: torch.device) -> str:
         return "Apple GPU"
     cores = torch.get_num_threads()
     return f"CPU, {cores} core{'s' if cores > 1 else ''}"
+
+
+def processor() -> str:
+    """The CPU's name, as its maker has it."""
+    known = Path("/proc/cpuinfo")
+    if known.is_file():
+        found = re.search(r"model name\s*:\s*(.+)", known.read_text())
+        if found:
+            return found[1].strip()
+    return platform.processor() or platform.machine()
 
 
 @cache

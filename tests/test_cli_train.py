@@ -16,6 +16,7 @@ from n2n.__main__ import main
 from n2n.checkpoints import load_weights
 from n2n.cli import settings, train
 from n2n.data import NoisyPairs
+from n2n.devices import processor
 from n2n.history import History
 from n2n.live import LiveRun
 from n2n.recipes import RECIPES
@@ -43,6 +44,7 @@ def test_train_writes_weights_card_history_and_resumes(
     assert run("train", "--steps", 4, *small) == 0
     card = json.loads(out.with_suffix(".json").read_text())
     assert card["steps"] == 4
+    assert card["processor"] == processor()
     assert card["gigapixels"] == pytest.approx(4 * 2 * 32**2 / 1e9, abs=1e-3)
     assert str(tmp_path) not in json.dumps(card)
     load_weights(out)

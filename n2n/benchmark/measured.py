@@ -12,6 +12,8 @@ from statistics import median
 
 import torch
 
+from n2n.devices import processor
+
 WARM_UP = 2
 RUNS, QUICK_RUNS = 20, 3
 
@@ -52,7 +54,7 @@ class Machine:
 def machine() -> Machine:
     """This machine."""
     return Machine(
-        chip=_chip(),
+        chip=processor(),
         threads=torch.get_num_threads(),
         matrix_units=has_amx(),
         torch=torch.__version__,
@@ -88,12 +90,3 @@ def peak_megabytes() -> float:
             return int(found[1]) / 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024**2 if sys.platform == "darwin" else 1024)
-
-
-def _chip() -> str:
-    known = Path("/proc/cpuinfo")
-    if known.is_file():
-        found = re.search(r"model name\s*:\s*(.+)", known.read_text())
-        if found:
-            return found[1].strip()
-    return platform.processor() or platform.machine()

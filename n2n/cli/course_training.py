@@ -12,7 +12,7 @@ from n2n.checkpoints import save_weights, sha256
 from n2n.cli.common import DONE, FAILED, add_device_arguments, command, say, stoppable
 from n2n.data.course import unit
 from n2n.denoiser import Denoiser
-from n2n.devices import Placement, place
+from n2n.devices import Placement, place, processor
 from n2n.metrics import psnr_mean_db
 from n2n.models import kmacs_per_pixel, model_spec, parameter_count
 from n2n.studies import Curve, Source
@@ -138,6 +138,7 @@ def _card(
         "tflop": round(last.values["tflop"], 1),
         "seconds": round(last.seconds),
         "device": placement.label,
+        "processor": processor(),
         "commands": [command()],
         "sha256": sha256(path),
         "purpose": "32 × 32 px pictures of the EE-559 course",

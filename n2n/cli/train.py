@@ -16,7 +16,7 @@ from n2n.checkpoints import sha256
 from n2n.cli import settings
 from n2n.cli.common import DONE, FAILED, StopFlag, add_device_arguments, command, say, stoppable
 from n2n.data import hold_out, photo_files, read_photos, samples
-from n2n.devices import place
+from n2n.devices import place, processor
 from n2n.distributed import leading
 from n2n.figures import learning_curves
 from n2n.live import Event, LiveRun
@@ -255,6 +255,7 @@ def _write_card(live: LiveRun, arguments: argparse.Namespace, source: str) -> No
         # What the weights that the run began with have seen counts, too.
         **{name: round(value + run.origin.get(name, 0), 3) for name, value in totals.items()},
         "device": run.placement.label,
+        "processor": processor(),
         "validation_psnr_db": round(run.validate().psnr_db, 3),
         "commands": run.origin["commands"],
         **_grown_from(run.spec, run.origin),

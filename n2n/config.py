@@ -34,6 +34,7 @@ class TrainConfig:
     decay: float = 0.2  # the last part of the run, over which the rate falls to zero
     average: float = 0.9995  # of the weights, per step
     initialization: str = "default"
+    equivariant: bool = False  # kernels tied: the network commutes with flips and quarter turns
     targets: Targets = "noisy"
     teacher: str | None = None  # a shipped model or a weight file, for targets="teacher"
     frozen: int | None = None  # fresh noise at every visit; n: the same n batches for ever

@@ -32,10 +32,15 @@ WHITE_NOISE_ONLY = (
     "noise of real cameras, blotchy after demosaicing and JPEG, mostly stays",
     "fine texture goes with strong noise: above σ 50 surfaces become smooth",
 )
-# At the border a layer sees zeros beyond it, and few crops of photos are of one strong colour.
+# Measured on the weights that ship (tests/test_shipped.py). At the border a layer sees zeros beyond
+# it, and few crops of photos are of one strong colour.
 STRONG_COLOURS = (
     "a clean flat picture of one strong colour comes back up to {}/255 off within 8 px of its "
-    "border, up to {}/255 inside"
+    "border, up to {}/255 inside (as shipped)"
+)
+SMOOTH = (
+    "a clean gradient comes back up to {}/255 off in a few values near its bright end, a clean "
+    "grey of 8 px a side or less up to {}/255 (as shipped)"
 )
 
 # Blind in σ up to 55, as the literature's blind networks; noisy targets throughout.
@@ -53,14 +58,16 @@ _BLIND = TrainConfig(
 
 RECIPES: dict[str, Recipe] = {
     "fast": Recipe(
-        _BLIND, "quick, for large pictures", (*WHITE_NOISE_ONLY, STRONG_COLOURS.format(18, 2))
+        _BLIND,
+        "quick, for large pictures",
+        (*WHITE_NOISE_ONLY, STRONG_COLOURS.format(18, 2), SMOOTH.format(2, 3)),
     ),
     # Grown from `fast`, it gets there in a fraction of the pixels. What ships had one run of 9,500
     # steps, and is the mean of short ones after it (its card has the commands).
     "best": Recipe(
         replace(_BLIND, model="best", rate=2.5e-3, steps=15_000, plain_steps=9_000),
         "all-round, the most detail",
-        (*WHITE_NOISE_ONLY, STRONG_COLOURS.format(8, 1)),
+        (*WHITE_NOISE_ONLY, STRONG_COLOURS.format(8, 1), SMOOTH.format(2, 2)),
         init="fast",
     ),
     # The report's network and recipe (hybrid LBFGS, then momentum; MSE; lr 0.05) on point-sampled

@@ -11,17 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from n2n import distributed, shipped
+from n2n import distributed, shipped, starting
 from n2n.checkpoints import load_weights, save_state, save_weights
 from n2n.config import TrainConfig
 from n2n.data import NoisyPairs, Photos
 from n2n.devices import Placement, place
 from n2n.losses import create_loss
-from n2n.models import growing, model_spec
-from n2n.models.initialization import INITIALIZATIONS
+from n2n.models import model_spec
 from n2n.noise import LevelRange, Noise, parse
 from n2n.optimizers import ADAPTIVE, create_optimizer
-from n2n.randomness import seeded_initialization
 from n2n.saved import Saved, other_version
 from n2n.schedules import Budget, Landing, Rates, Schedule
 from n2n.training import (
@@ -66,10 +64,7 @@ class Run:
     ) -> None:
         self.config, self.placement = config, placement or place()
         self.spec = model_spec(config.model, **config.model_kwargs)
-        with seeded_initialization(config.seed):
-            model = self.spec.build()
-            INITIALIZATIONS[config.initialization](model)
-        self.model = model.to(self.placement.device)
+        self.model = starting.drawn(config, self.spec, self.placement.device)
         distributed.require_shares(config.batch, self.model)
         self.average = averaged_model(self.model, config.average)
         scaled = config.unit_gradient and config.optimizer in ADAPTIVE
@@ -118,13 +113,7 @@ class Run:
         Raises:
             ValueError: the file is no weight file, or its network is none that fits into the run's.
         """
-        known, spec = load_weights(weights)
-        if spec != self.spec and not growing.fits_into(known, self.model):
-            raise ValueError(
-                f"{weights.name} is a {spec.architecture} of {spec.kwargs}, but the run trains "
-                f"{self.config.model}, a {self.spec.architecture} of {self.spec.kwargs}"
-            )
-        growing.grow(known, self.model)
+        starting.begin_with(weights, self.model, self.config, self.spec)
         self.result.load_state_dict(self.model.state_dict())
 
     def steps(

@@ -63,6 +63,11 @@ def _add_details(parser: argparse.ArgumentParser) -> None:
         "--initialization", choices=list(INITIALIZATIONS), help="default: the model's own"
     )
     parser.add_argument(
+        "--equivariant",
+        action=argparse.BooleanOptionalAction,
+        help="kernels tied in 8 orientations, for residual U-Nets (default: no)",
+    )
+    parser.add_argument(
         "--model-kwargs", type=json.loads, help="JSON: arguments of the network (default: {})"
     )
     parser.add_argument(

@@ -17,7 +17,7 @@ LEAVES = {"models", "noise", "losses", "metrics", "optimizers", "images", "devic
 LEAVES |= {"memory"}
 LAYERS = [
     LEAVES | {"shipped"},
-    {"training", "schedules", "validation", "history", "config", "checkpoints", "saved"}
+    {"training", "schedules", "validation", "history", "config", "checkpoints", "saved", "starting"}
     | {"data", "tiling", "kinds", "processes", "distributed"},
     {"denoiser", "evaluation", "noise_level", "runs", "live", "recipes", "posterior", "studies"}
     | {"jobs"},

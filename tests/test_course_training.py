@@ -40,6 +40,15 @@ def test_weights_and_card_tell_what_was_spent(
     assert (spec.architecture, spec.kwargs) == (card["architecture"], card["kwargs"])
 
 
+def test_to_an_equivariant_network_the_ensemble_gives_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "mine.safetensors"
+    assert train(out, "--tflop", "0.02", "--equivariant") == 0
+    card = json.loads(out.with_suffix(".json").read_text())
+    assert card["training"]["equivariant"]
+    one, eight = card["course_psnr_db"].values()
+    assert eight == pytest.approx(one, abs=2e-3)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [

@@ -47,6 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--network-kwargs", type=json.loads, default={}, help="JSON: of the network (default: {})"
     )
+    parser.add_argument(
+        "--equivariant",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="kernels tied in 8 orientations (default: no)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="names all draws (default: 0)")
     parser.add_argument(
         "--data",
@@ -109,7 +115,7 @@ def curve_of(arguments: argparse.Namespace) -> Curve:
         "flips": True,
         "swap": True,
     }
-    for name in ("seed", "rate", "batch", "decay", "windows"):
+    for name in ("seed", "rate", "batch", "decay", "windows", "equivariant"):
         settings[name] = getattr(arguments, name)
     curve = Curve(arguments.out.stem, samples=arguments.pairs, **settings)
     model = untrained(curve, place("cpu"))

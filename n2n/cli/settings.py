@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--warmup-steps", type=int, help="first steps, over which the rate rises (default: 100)"
     )
     parser.add_argument("--seed", type=int, help="names all random draws (default: 0)")
+    _add_network(parser)
     _add_details(parser)
 
 
@@ -58,17 +59,6 @@ def _add_details(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--frozen", type=int, help="repeat this many batches for ever (default: fresh ones)"
-    )
-    parser.add_argument(
-        "--initialization", choices=list(INITIALIZATIONS), help="default: the model's own"
-    )
-    parser.add_argument(
-        "--equivariant",
-        action=argparse.BooleanOptionalAction,
-        help="kernels tied in 8 orientations, for residual U-Nets (default: no)",
-    )
-    parser.add_argument(
-        "--model-kwargs", type=json.loads, help="JSON: arguments of the network (default: {})"
     )
     parser.add_argument(
         "--average", type=float, help="of the weights, what each step keeps (default: 0.9995)"
@@ -100,6 +90,21 @@ def _add_details(parser: argparse.ArgumentParser) -> None:
         "--plain-steps",
         type=int,
         help="first steps that know none of these three, which can be learnt late (default: 0)",
+    )
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    """What it is and begins with."""
+    parser.add_argument(
+        "--initialization", choices=list(INITIALIZATIONS), help="default: the model's own"
+    )
+    parser.add_argument(
+        "--equivariant",
+        action=argparse.BooleanOptionalAction,
+        help="kernels tied in 8 orientations, for residual U-Nets (default: no)",
+    )
+    parser.add_argument(
+        "--model-kwargs", type=json.loads, help="JSON: arguments of the network (default: {})"
     )
 
 

@@ -27,6 +27,7 @@ class Curve:
         initialization: one of `studies.networks.INITIALIZATIONS`.
         optimizer: one of OPTIMIZERS.
         rate: learning rate.
+        equivariant: kernels tied in 8 orientations (see `n2n.models.equivariance`).
         lbfgs_steps: of the hybrid.
         decay: last part of the training over which the rate falls to zero.
         loss: one of LOSSES.
@@ -51,6 +52,7 @@ class Curve:
     network: str = "seed"
     network_kwargs: Mapping[str, Any] = field(default_factory=dict)
     initialization: str = "default"
+    equivariant: bool = False
     optimizer: str = "momentum"
     rate: float = 0.05
     lbfgs_steps: int = 5

@@ -17,6 +17,7 @@ from n2n.data.course import BLOCK_PX, PairBatches, Pairs, unit
 from n2n.devices import Placement
 from n2n.losses import LOSSES, Loss
 from n2n.metrics import psnr_global_db, psnr_mean_db
+from n2n.models import equivariance
 from n2n.noise import LevelRange, Noise, parse
 from n2n.noise.sampling import PointSampling
 from n2n.optimizers import ADAPTIVE, Hybrid, create_optimizer
@@ -117,7 +118,10 @@ def untrained(curve: Curve, placement: Placement) -> nn.Module:
     """The network of a curve with its first weights, on the device."""
     with seeded_initialization(curve.seed):
         model = build(curve.network, curve.network_kwargs, curve.initialization)
-    return model.to(placement.device)
+    model = model.to(placement.device)
+    if curve.equivariant:
+        equivariance.tie(model)
+    return model
 
 
 def steps_of(

@@ -1,6 +1,7 @@
 """The weights that come with the package, and their cards."""
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,14 @@ def weights_path(name: str) -> Path:
 def card(name: str) -> dict[str, Any]:
     """What is known of a shipped model: data, noise, training, PSNR. Empty if it has no card."""
     return card_beside(weights_folder() / f"{name}.safetensors")
+
+
+def scores(card: Mapping[str, Any]) -> dict[str, Any]:
+    """PSNR by data set and noise, as a card has it: in bf16; in fp32 what was measured so alone."""
+    found = dict(card.get("psnr_db", {}))
+    for test, db in card.get("psnr_db_fp32", {}).items():
+        found.setdefault(test, db)
+    return found
 
 
 def card_beside(weights: Path) -> dict[str, Any]:

@@ -50,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--equivariant",
         action=argparse.BooleanOptionalAction,
-        default=False,
-        help="kernels tied in 8 orientations (default: no)",
+        default=True,
+        help="kernels tied in 8 orientations, for widths that are multiples of 8 (default: yes)",
     )
     parser.add_argument("--seed", type=int, default=0, help="names all draws (default: 0)")
     parser.add_argument(

@@ -87,7 +87,10 @@ def _sources(kernel: Tensor, *channels: Callable[[Orientation, int], Tensor]) ->
 def _hidden(orientation: Orientation, count: int) -> Tensor:
     """Which channels become which: within a filter, from orientation to orientation."""
     if count % len(ORIENTATIONS):
-        raise ValueError(f"an equivariant network has widths that are multiples of 8, got {count}")
+        raise ValueError(
+            f"an equivariant network has widths that are multiples of 8, got {count}; "
+            "give --no-equivariant, or other widths"
+        )
     corners = [orient(each, CORNERS).tolist() for each in ORIENTATIONS]
     becomes = [orient(orientation, torch.tensor(each)).tolist() for each in corners]
     within = torch.tensor([becomes.index(each) for each in corners])

@@ -219,8 +219,9 @@ NUMBERS = (
         "Our network, as shipped (`ee559`)",
         "–",
         _card("ee559", COURSE_TEST),
-        "568 TFLOP, the epoch's 500 mini-batches, one pass each; trained on the photos that its "
-        "card names, measured on 1,000 windows of CBSD68, by which its layers were chosen",
+        "within the arithmetic of that epoch's 500 mini-batches, one pass each; trained on the "
+        "photos that its card names, measured on 1,000 windows of CBSD68, by which its layers were "
+        "chosen",
     ),
     Number(
         "First weights: the loss of the 20th epoch",

@@ -63,7 +63,7 @@ def model_table() -> str:
     if not names:
         return "<p>No models are here: the folder of weights is empty.</p>"
     cards = {name: shipped.card(name) for name in names}
-    measured = [card["psnr_db"] for card in cards.values() if card.get("psnr_db")]
+    measured = [found for found in map(shipped.scores, cards.values()) if found]
     tests = [test for test in (*measured, {})[0] if all(test in each for each in measured)]
     head = ["Model", "Trained on", "Parameters", "Size", "Work per pixel"]
     head += [f"PSNR, {test}" for test in tests]
@@ -135,7 +135,7 @@ def footer() -> str:
 def _model_row(name: str, card: dict[str, Any], tests: list[str]) -> str:
     parameters = models.number(card.get("parameters"))
     work = models.number(card.get("kmacs_per_pixel"))
-    found = [models.number(card.get("psnr_db", {}).get(test)) for test in tests]
+    found = [models.number(shipped.scores(card).get(test)) for test in tests]
     cells = [
         _training(card),
         _known(parameters / 1e6, "{:.2f} million"),

@@ -31,7 +31,10 @@ class Saved:
             raise other_version(path.name) from error
 
     def require_network(self, config: TrainConfig) -> None:
-        """Refuse, with a ValueError, a run of another network or optimizer."""
+        """Refuse, with a ValueError, a run of another network or optimizer.
+
+        An equivariant network may go on without its ties, another one not with them.
+        """
         was = self.config
         specs = [model_spec(each.model, **each.model_kwargs) for each in (was, config)]
         if specs[0] != specs[1] or was.optimizer != config.optimizer:
@@ -39,6 +42,8 @@ class Saved:
                 f"{self.path.name} is a run of {was.model} {specs[0].kwargs} with "
                 f"{was.optimizer}, not of {config.model} {specs[1].kwargs} with {config.optimizer}"
             )
+        if config.equivariant and not was.equivariant:
+            raise ValueError(f"{self.path.name} is no equivariant run; leave out --equivariant")
 
 
 def other_version(name: str) -> ValueError:

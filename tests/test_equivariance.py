@@ -105,6 +105,21 @@ def test_what_is_grown_is_tied() -> None:
     assert strays(large, clipped_picture()) < 1e-4
 
 
+def test_ties_are_kept_or_dropped_by_a_run_that_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "a.checkpoint"
+    for began in (True, False):
+        list(run_of(replace(TOY, equivariant=began, steps=2)).steps(path))
+        for goes_on in (True, False):
+            run = run_of(replace(TOY, equivariant=goes_on, steps=4))
+            if goes_on and not began:
+                with refused("a.checkpoint is no equivariant run"):
+                    run.resume(path)
+                continue
+            run.resume(path)
+            list(run.steps())
+            assert is_tied(run.model) == goes_on
+
+
 def test_what_cannot_be_equivariant_is_refused(tmp_path: Path) -> None:
     with refused("multiples of 8", "12"):
         run_of(replace(TOY, model_kwargs=SMALL | {"widths": [8, 12]}))

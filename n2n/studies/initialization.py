@@ -35,8 +35,8 @@ STUDY = Study(
     differs=(
         "Its code's positive Xavier multiplies the mask of one draw with a second draw, so "
         "that half of the weights are zero and a quarter negative. That is a sixth curve "
-        "here, xavier-half-sparse; beside it is positive Xavier as the text has it. To "
-        "diverge is a result, and the legend says so."
+        "here, xavier-half-sparse; beside it is positive Xavier as the text has it, whose curve "
+        "lies on that of positive default weights. To diverge is a result, and the legend says so."
     ),
     curves=curves,
     measure=fit,

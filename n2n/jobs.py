@@ -9,7 +9,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -138,18 +138,25 @@ class Jobs:
         self._jobs: dict[str, _Job[Any]] = {}  # in the order of `start`, which is the queue's
         self._threads: dict[str, threading.Thread] = {}  # of the devices at work
 
-    def start(self, make: Callable[[], Work[Any]], device: str) -> str:
+    def start(
+        self, make: Callable[[], Work[Any]], device: str, instead_of: Collection[str] = ()
+    ) -> str:
         """Queue a work for a device; returns the id of its job.
 
-        `make` builds the work when its turn has come, in the thread of the job.
+        `make` builds the work when its turn has come, in the thread of the job. Jobs that it comes
+        `instead_of` are stopped if there is room for it, of which they take none.
 
         Raises:
             ValueError: too many wait already.
         """
         with self._lock:
             self._sweep()
-            if device in self._threads and len(self._queue(device)) >= self._most_waiting:
+            others = [self._jobs[key] for key in instead_of if key in self._jobs]
+            waiting = [job for job in self._queue(device) if job not in others]
+            if device in self._threads and len(waiting) >= self._most_waiting:
                 raise ValueError("too many wait for their turn already; try again in a minute")
+            for job in others:
+                job.stop()
             key = secrets.token_urlsafe()
             self._jobs[key] = _Job(make, device, self._clock())
             if device not in self._threads:

@@ -61,7 +61,7 @@ def joined(device: str = "auto") -> Iterator[None]:
     with ExitStack() as stack:
         stack.callback(dist.destroy_process_group)
         with unanimous():
-            _settle(0 if device == "cpu" else torch.cuda.device_count())
+            _settle(0 if device.partition(":")[0] == "cpu" else torch.cuda.device_count())
         if not leads():
             nowhere = stack.enter_context(open(os.devnull, "w"))
             stack.enter_context(redirect_stdout(nowhere))

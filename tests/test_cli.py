@@ -203,6 +203,7 @@ def test_evaluate_records_each_figure_with_its_command(
         (["train", "--data", "/a/photos", "--out", "b/c.safetensors"], "--data photos --out c"),
         (["train", "--data=/a/photos", "--out=b/c.safetensors"], "--data=photos --out=c"),
         (["train", "--data", "a/photos/", "--out", "c.safetensors"], "--data photos/ --out c"),
+        (["train", "--data", "/u=me/photos", "--out=/x=1/c.safetensors"], "--data photos --out=c"),
     ],
 )
 def test_a_card_tells_no_path(typed: list[str], told: str, monkeypatch: pytest.MonkeyPatch) -> None:

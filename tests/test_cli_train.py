@@ -169,6 +169,7 @@ def test_the_plain_part_of_a_recipe_goes_with_its_length(words: list[str], plain
         (["--model", "fast"], False),
         (["--model-kwargs", "{}"], False),
         (["--initialization", "xavier"], False),
+        (["--equivariant"], False),
         (["--resume", "FILE"], False),
         (["--init", "FILE"], False),
     ],

@@ -12,6 +12,7 @@ from n2n.checkpoints import save_weights
 from n2n.models import ARCHITECTURES, ModelSpec
 from n2n.models.equivariance import is_tied, tie
 from n2n.models.growing import grow
+from n2n.models.initialization import INITIALIZATIONS
 from n2n.randomness import seeded_initialization
 from tests.tiny import one_thread, random_picture, refused  # noqa: F401  a fixture
 from tests.toy_runs import CONFIG, run_of
@@ -74,13 +75,15 @@ def test_its_gradient_is_the_mean_over_all_orientations(name: str) -> None:
         torch.testing.assert_close(tied.grad, mean.grad, rtol=1e-3, atol=1e-6)
 
 
-def test_first_weights_keep_their_size() -> None:
+@pytest.mark.parametrize("name", ["default", "default-positive", "xavier"])
+def test_first_weights_keep_their_size(name: str) -> None:
     with seeded_initialization(0):
         free = ARCHITECTURES["residual-unet"]([32, 32], blocks=1, middle=1)
+        INITIALIZATIONS[name](free)
     tied = copy.deepcopy(free)
     tie(tied)
-    for name, weight in free.named_parameters():
-        ratio = tied.get_parameter(name).detach().std() / weight.detach().std()
+    for layer, weight in free.named_parameters():
+        ratio = tied.get_parameter(layer).detach().norm() / weight.detach().norm()
         assert float(ratio) == pytest.approx(1, abs=0.15)
 
 
@@ -129,5 +132,10 @@ def test_what_cannot_be_equivariant_is_refused(tmp_path: Path) -> None:
     save_weights(path, trained("residual-unet"), ModelSpec("residual-unet", SMALL))
     run = run_of(TOY)
     with refused("plain.safetensors is none", "--no-equivariant"):
+        run.start_from(path)
+    odd = trained("residual-unet", widths=[8, 12, 8])
+    assert not is_tied(odd)
+    save_weights(path, odd, ModelSpec("residual-unet", SMALL | {"widths": [8, 12, 8]}))
+    with refused("plain.safetensors is none"):
         run.start_from(path)
     assert is_tied(run.model)

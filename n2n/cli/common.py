@@ -61,7 +61,8 @@ def stoppable() -> Iterator[StopFlag]:
 
 def command() -> str:
     """This command as another machine would type it: paths by their last part."""
-    words = [re.sub(r"[^=]*/(?=[^/])", "", word) for word in sys.argv[1:]]  # --out=a/b, too
+    # --out=a/b, too
+    words = [re.sub(r"^(--[\w-]+=)?.*/(?=[^/])", r"\1", word) for word in sys.argv[1:]]
     return shlex.join(["python", "-m", "n2n", *words])
 
 

@@ -87,6 +87,7 @@ def _photos(arguments: argparse.Namespace) -> int:
     with processes.unanimous():
         _check(arguments)
         data_set, pictures = _pictures(arguments.folder, arguments.limit)
+    processes.require_same("--dtype", place(arguments.device, arguments.dtype).dtype)
     _tell(
         arguments,
         f"{data_set}: {len(pictures)} photos; PSNR in dB of the 8-bit output "
@@ -119,7 +120,6 @@ def _check(arguments: argparse.Namespace) -> None:
         _one_level(text)
     for name in arguments.model:
         _load(arguments, name)
-    processes.require_same("--dtype", place(arguments.device, arguments.dtype).dtype)
 
 
 def _published(

@@ -95,7 +95,8 @@ def _first_weights(arguments: argparse.Namespace) -> Path | None:
     """Those given; else of the model that the recipe is grown from, where it is that network."""
     given: Path | None = arguments.init
     recipe = settings.NAMED.get(arguments.recipe)
-    others = ("init", "resume", "model", "model_kwargs", "initialization")
+    # Ties, where they are asked for: what ships was trained without.
+    others = ("init", "resume", "model", "model_kwargs", "initialization", "equivariant")
     if recipe is None or any(getattr(arguments, other) is not None for other in others):
         return given
     return shipped.weights_path(recipe.init) if recipe.init is not None else None

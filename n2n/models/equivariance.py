@@ -39,16 +39,21 @@ def tie(model: nn.Module) -> None:
     """
     for kernel, mean in _means(model):
         with torch.no_grad():  # a mean of 8 independent draws has an eighth of their variance
-            kernel.copy_(mean(kernel) * len(ORIENTATIONS) ** 0.5)
+            centre = kernel.mean()
+            kernel.copy_(centre + (mean(kernel) - centre) * len(ORIENTATIONS) ** 0.5)
         kernel.register_hook(mean)  # type: ignore[no-untyped-call]
 
 
 @torch.no_grad()
 def is_tied(model: nn.Module) -> bool:
-    """Whether each kernel of a residual U-Net is the mean over its orientations."""
+    """Whether each kernel is the mean over its orientations; not where none can be."""
+    try:
+        means = _means(model)
+    except ValueError:
+        return False
     return all(
         bool((mean(kernel) - kernel).abs().max() <= TIED * kernel.abs().max())
-        for kernel, mean in _means(model)
+        for kernel, mean in means
     )
 
 

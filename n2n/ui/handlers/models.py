@@ -74,7 +74,7 @@ def file_size(name: str) -> str:
 
 def usual_psnr(card: Mapping[str, Any]) -> str | None:
     """The PSNR on the test that every paper has."""
-    value = number(card.get("psnr_db", {}).get(USUAL_TEST))
+    value = number(shipped.scores(card).get(USUAL_TEST))
     return None if math.isnan(value) else f"{value:.2f} dB at σ 25"
 
 

@@ -7,12 +7,13 @@ import atexit
 import secrets
 import threading
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from n2n.devices import place
-from n2n.jobs import Jobs, State, View, Work, inline
+from n2n.jobs import Jobs, View, Work, inline
 from n2n.ui.handlers.run_files import Files, RunFiles, run_files
 from n2n.ui.handlers.visible_run import Order, VisibleRun
 from n2n.ui.limits import limits
@@ -54,24 +55,19 @@ class Runs(Generic[W]):
         self._lock = threading.Lock()
 
     def begin(self, run: str, order: Ordered[W], instead_of: Sequence[str] = ()) -> None:
-        """Queue a run under an id that `new_run` gave, and stop others.
-
-        One that waits makes room for it; one that goes on is stopped only if there is room.
+        """Queue a run under an id that `new_run` gave, and stop others if there is room for it.
 
         Raises:
             ValueError: too many wait already.
         """
-        for other in instead_of:
-            view = self.view(other)
-            if view is not None and view.state is State.WAITING:
-                self.stop(other)
         files = self.files(run)
         handed_over = [order]  # once: its photos go when the run lets go of them
 
         def make() -> W:
             return handed_over.pop().begin(files)
 
-        key = self._jobs.start(make, place().device.type)
+        replaced = [self._keys[other] for other in instead_of if other in self._keys]
+        key = self._jobs.start(make, place().device.type, replaced)
         with self._lock:
             self._keys[run] = key
         for other in instead_of:
@@ -103,12 +99,14 @@ class Runs(Generic[W]):
 
     def stop(self, run: str) -> None:
         """Stop a run, or take it out of the queue; nothing happens to one that has ended."""
-        if self.view(run) is None:
+        key = self._keys.get(run)
+        if key is None:
             return
-        self._jobs.stop(self._keys[run])
-        work = self.work(run)
-        if work is not None:
-            work.hurry()
+        with suppress(ValueError):  # it is forgotten already
+            self._jobs.stop(key)
+            work = self._jobs.work(key)
+            if work is not None:
+                cast("W", work).hurry()
 
     def close(self) -> None:
         """Stop all and wait for their end."""

@@ -196,6 +196,7 @@ def test_all_that_holds_of_the_quarters_of_another_photo(name: str) -> None:
     assert float(lost.min()) >= 1.5
     assert float(lost.max()) <= 3.3
     assert float((y - drawn).std()) == pytest.approx(SIGMA, rel=0.03)
+    assert gradient(drawn) == pytest.approx(gradient(clean), rel=0.05)
 
 
 def gradient(picture: Tensor) -> float:

@@ -19,11 +19,15 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class Placement:
-    """Where and how a network runs. `reason` says why, in words for a person."""
+    """Where and how a network runs. `reason` says why, in words for a person.
+
+    Where `compiled`, a training run on a GPU has its network compiled first (`n2n.acceleration`).
+    """
 
     device: torch.device
     dtype: torch.dtype
     reason: str
+    compiled: bool = False
 
     @property
     def memory_format(self) -> torch.memory_format:

@@ -3,7 +3,7 @@
 All are stepped through a closure, so LBFGS and the hybrid need no loop of their own.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +17,10 @@ HYBRID_LBFGS_STEPS = 5
 MUON_MOMENTUM = 0.95
 # The quintic a·X + b·XXᵀX + c·(XXᵀ)²X draws every singular value of X towards 1; five times do.
 QUINTIC, ITERATIONS = (3.4445, -4.7750, 2.0315), 5
+
+
+# What a step's gradients go through, in place, before the optimizer sees them.
+Filter = Callable[[Sequence[Tensor]], None]
 
 
 class Together(torch.optim.Optimizer):
@@ -54,16 +58,17 @@ class Together(torch.optim.Optimizer):
         self.param_groups = [group for part in self.parts for group in part.param_groups]
 
 
-class UnitGradient(torch.optim.Optimizer):
-    """An optimizer that sees each step's gradient scaled to norm 1.
+class Filtered(torch.optim.Optimizer):
+    """An optimizer that sees each step's gradients as `filters` leave them, one after the other.
 
-    A network without normalisation layers has rare, huge gradients, and one of them would upset an
-    adaptive optimizer for many steps. The state is that of the optimizer within.
+    The state is that of the optimizer within.
     """
 
-    def __init__(self, model: nn.Module, within: torch.optim.Optimizer) -> None:
+    def __init__(
+        self, model: nn.Module, within: torch.optim.Optimizer, filters: Sequence[Filter]
+    ) -> None:
         super().__init__(model.parameters(), {})
-        self.model, self.within = model, within
+        self.model, self.within, self.filters = model, within, filters
         self.param_groups = within.param_groups
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -71,16 +76,17 @@ class UnitGradient(torch.optim.Optimizer):
         self.within.zero_grad(set_to_none)
 
     def step(self, closure: Callable[[], Tensor]) -> Tensor:  # type: ignore[override]
-        """One step on the scaled gradient."""
+        """One step on the filtered gradients."""
 
-        def scaled() -> Tensor:
+        def filtered() -> Tensor:
             value = closure()
             weights = self.model.parameters()
             gradients = [weight.grad for weight in weights if weight.grad is not None]
-            torch._foreach_div_(gradients, torch.nn.utils.get_total_norm(gradients) + 1e-12)
+            for each in self.filters:
+                each(gradients)
             return value
 
-        value: Tensor = self.within.step(scaled)  # type: ignore[arg-type, assignment]
+        value: Tensor = self.within.step(filtered)  # type: ignore[arg-type, assignment]
         return value
 
     def state_dict(self) -> dict[str, Any]:
@@ -91,6 +97,15 @@ class UnitGradient(torch.optim.Optimizer):
         """Put back what `state_dict` gave."""
         self.within.load_state_dict(state_dict)
         self.param_groups = self.within.param_groups
+
+
+def at_norm_1(gradients: Sequence[Tensor]) -> None:
+    """Scale the gradients of a step to norm 1, all together.
+
+    A network without normalisation layers has rare, huge gradients, and one of them would upset an
+    adaptive optimizer for many steps.
+    """
+    torch._foreach_div_(list(gradients), torch.nn.utils.get_total_norm(gradients) + 1e-12)
 
 
 def part_params(part: torch.optim.Optimizer) -> list[Tensor]:
@@ -233,13 +248,22 @@ ADAPTIVE = frozenset({"adam", "adamw", "muon"})
 
 
 def create_optimizer(
-    name: str, model: nn.Module, lr: float, *, unit_gradient: bool = False
+    name: str,
+    model: nn.Module,
+    lr: float,
+    *,
+    unit_gradient: bool = False,
+    ties: Filter | None = None,
 ) -> torch.optim.Optimizer:
     """The optimizer `name` for all parameters of `model` at the learning rate `lr`.
 
-    `unit_gradient` scales each step's gradient to norm 1 (see `UnitGradient`).
+    `ties` keep an equivariant network so (see `n2n.models.equivariance.Ties`); `unit_gradient`
+    scales each step's gradients to norm 1.
     """
     if name not in OPTIMIZERS:
         raise ValueError(f"unknown optimizer {name!r}; choose one of {', '.join(OPTIMIZERS)}")
     optimizer = OPTIMIZERS[name](model, lr)
-    return UnitGradient(model, optimizer) if unit_gradient else optimizer
+    filters = [ties] if ties is not None else []
+    if unit_gradient:
+        filters.append(at_norm_1)
+    return Filtered(model, optimizer, filters) if filters else optimizer

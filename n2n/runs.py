@@ -11,13 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from n2n import distributed, shipped, starting
+from n2n import distributed, processes, shipped, starting
+from n2n.acceleration import captured
 from n2n.checkpoints import load_weights, save_state, save_weights
 from n2n.config import TrainConfig
 from n2n.data import NoisyPairs, Photos
 from n2n.devices import Placement, place
 from n2n.losses import create_loss
 from n2n.models import model_spec
+from n2n.models.equivariance import Ties
 from n2n.noise import LevelRange, Noise, parse
 from n2n.optimizers import ADAPTIVE, create_optimizer
 from n2n.saved import Saved, other_version
@@ -64,12 +66,16 @@ class Run:
     ) -> None:
         self.config, self.placement = config, placement or place()
         self.spec = model_spec(config.model, **config.model_kwargs)
-        self.model = starting.drawn(config, self.spec, self.placement.device)
+        self.model = starting.drawn(config, self.spec, self.placement)
         distributed.require_shares(config.batch, self.model)
         self.average = averaged_model(self.model, config.average)
         scaled = config.unit_gradient and config.optimizer in ADAPTIVE
         self.optimizer = create_optimizer(
-            config.optimizer, self.model, config.rate, unit_gradient=scaled
+            config.optimizer,
+            self.model,
+            config.rate,
+            unit_gradient=scaled,
+            ties=Ties(self.model) if config.equivariant else None,
         )
         self.noise, self.loss = parse(config.noise), create_loss(config.loss, config.floor_255)
         self.pairs = self._pairs(Photos(photos, self.placement.device))
@@ -177,12 +183,17 @@ class Run:
 
     @cached_property
     def _parallel(self) -> nn.Module:
-        return distributed.parallel(self.model)
+        if processes.count() > 1:
+            return distributed.parallel(self.model)
+        return captured(self.model, self.pairs(self.start), self.placement, self.autocast())
 
     def autocast(self) -> torch.autocast:
         """Mixed precision where the device has the units: fp32 weights, bf16 convolutions."""
         is_bf16 = self.placement.dtype == torch.bfloat16
-        return torch.autocast(self.placement.device.type, torch.bfloat16, enabled=is_bf16)
+        # Each weight is used once: a cache of them in bf16 gains nothing, and outlives a capture.
+        return torch.autocast(
+            self.placement.device.type, torch.bfloat16, enabled=is_bf16, cache_enabled=False
+        )
 
     def _counted(self, steps: Iterator[Step]) -> Iterator[Step]:
         """Keep count of steps, pixels and time. Only while somebody steps does the time count."""

@@ -7,12 +7,13 @@ from torch import nn
 
 from n2n.checkpoints import load_weights
 from n2n.config import TrainConfig
+from n2n.devices import Placement
 from n2n.models import ModelSpec, equivariance, growing
 from n2n.models.initialization import INITIALIZATIONS
 from n2n.randomness import seeded_initialization
 
 
-def drawn(config: TrainConfig, spec: ModelSpec, device: torch.device) -> nn.Module:
+def drawn(config: TrainConfig, spec: ModelSpec, placement: Placement) -> nn.Module:
     """The untrained network of a run, named by its seed.
 
     Raises:
@@ -21,7 +22,9 @@ def drawn(config: TrainConfig, spec: ModelSpec, device: torch.device) -> nn.Modu
     with seeded_initialization(config.seed):
         model = spec.build()
         INITIALIZATIONS[config.initialization](model)
-    model = model.to(device)
+    model = model.to(placement.device)
+    if placement.compiled:  # kernels as the compiled convolutions want them
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.equivariant:
         equivariance.tie(model)
     return model

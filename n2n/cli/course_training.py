@@ -35,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="arithmetic to spend, forward and backward (default: 568, the report's epoch)",
     )
     parser.add_argument("--pairs", type=int, default=50_000, help="to train on (default: 50000)")
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="new windows and noise at every step, where --data holds photos; no fixed --pairs",
+    )
     parser.add_argument("--windows", type=int, default=1000, help="to score on (default: 1000)")
     parser.add_argument("--batch", type=int, default=100, help="default: 100")
     parser.add_argument("--rate", type=float, default=5e-3, help="of Muon (default: 0.005)")
@@ -114,6 +119,7 @@ def curve_of(arguments: argparse.Namespace) -> Curve:
         "optimizer": "muon",
         "flips": True,
         "swap": True,
+        "pairs": "fresh" if arguments.fresh else "course",
     }
     for name in ("seed", "rate", "batch", "decay", "windows", "equivariant"):
         settings[name] = getattr(arguments, name)

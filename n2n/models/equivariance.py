@@ -7,8 +7,7 @@ learns of a crop it knows in every orientation, and the mean over flips and rota
 (self-ensemble) gives nothing more, where sides are multiples of the network's stride.
 """
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +20,6 @@ ORIENTATIONS: list[Orientation] = [(bool(i & 4), bool(i & 2), bool(i & 1)) for i
 CORNERS = torch.arange(4).view(2, 2)  # no two orientations of it are alike
 TIED = 1e-3  # of the largest weight: what rounding leaves
 
-Mean = Callable[[Tensor], Tensor]
-
 
 def orient(orientation: Orientation, picture: Tensor) -> Tensor:
     """(..., H, W) in that orientation: (..., W, H) where it is transposed."""
@@ -31,50 +28,65 @@ def orient(orientation: Orientation, picture: Tensor) -> Tensor:
     return turned.flip([axis for axis, flipped in ((-2, vertical), (-1, horizontal)) if flipped])
 
 
-def tie(model: nn.Module) -> None:
-    """Tie the kernels of an untrained network, and its gradients from now on.
+class Ties:
+    """Makes the kernels of a network, or their gradients, means over the orientations.
 
     Raises:
         ValueError: no residual U-Net, or one with a width that is no multiple of 8.
     """
-    for kernel, mean in _means(model):
-        with torch.no_grad():  # a mean of 8 independent draws has an eighth of their variance
-            centre = kernel.mean()
-            kernel.copy_(centre + (mean(kernel) - centre) * len(ORIENTATIONS) ** 0.5)
-        kernel.register_hook(mean)  # type: ignore[no-untyped-call]
+
+    def __init__(self, model: nn.Module) -> None:
+        if not isinstance(model, Trunk):
+            raise ValueError(f"only residual U-Nets can be equivariant, not {type(model).__name__}")
+        sources, start = [], 0
+        for name, kernel in model.named_parameters():
+            channels = [_hidden, _hidden]  # of the outputs and the inputs, in either order
+            if name in ("stem.weight", "head.weight"):
+                channels[name == "stem.weight"] = (
+                    _unshuffled if isinstance(model, ResidualUNet) else _colours
+                )
+            sources.append(start + _sources(kernel, *channels))
+            start += kernel.numel()
+        # (8, numbers): of each number of all kernels, where it is in each orientation. One
+        # gather for all of them, since a GPU would spend its time on launches.
+        self.sources = torch.cat(sources, 1).to(next(model.parameters()).device)
+
+    @torch.no_grad()
+    def __call__(self, kernels: Sequence[Tensor]) -> None:
+        """Of all kernels in their order, or of their gradients, in place."""
+        numbers = torch.cat([kernel.flatten() for kernel in kernels])
+        means = numbers[self.sources].mean(0)
+        parts = torch.split(means, [kernel.numel() for kernel in kernels])
+        shaped = [part.view(kernel.shape) for part, kernel in zip(parts, kernels, strict=True)]
+        torch._foreach_copy_(list(kernels), shaped)
 
 
-@torch.no_grad()
+def tie(model: nn.Module) -> None:
+    """Tie the kernels of an untrained network; `Ties` of its gradients keep them so.
+
+    Raises:
+        ValueError: as `Ties` has it.
+    """
+    kernels = [kernel.detach() for kernel in model.parameters()]
+    ties, centres = Ties(model), [kernel.mean() for kernel in kernels]
+    ties(kernels)
+    for kernel, centre in zip(kernels, centres, strict=True):
+        # A mean of 8 independent draws has an eighth of their variance.
+        kernel.sub_(centre).mul_(len(ORIENTATIONS) ** 0.5).add_(centre)
+
+
 def is_tied(model: nn.Module) -> bool:
     """Whether each kernel is the mean over its orientations; not where none can be."""
+    kernels = [kernel.detach() for kernel in model.parameters()]
+    means = [kernel.clone() for kernel in kernels]
     try:
-        means = _means(model)
+        Ties(model)(means)
     except ValueError:
         return False
     return all(
-        bool((mean(kernel) - kernel).abs().max() <= TIED * kernel.abs().max())
-        for kernel, mean in means
+        bool((mean - kernel).abs().max() <= TIED * kernel.abs().max())
+        for mean, kernel in zip(means, kernels, strict=True)
     )
-
-
-def _means(model: nn.Module) -> list[tuple[nn.Parameter, Mean]]:
-    """Of each kernel, what makes the mean over its orientations."""
-    if not isinstance(model, Trunk):
-        raise ValueError(f"only residual U-Nets can be equivariant, not {type(model).__name__}")
-    found: list[tuple[nn.Parameter, Mean]] = []
-    for name, kernel in model.named_parameters():
-        channels = [_hidden, _hidden]  # of the outputs and the inputs, in either order
-        if name in ("stem.weight", "head.weight"):
-            channels[name == "stem.weight"] = (
-                _unshuffled if isinstance(model, ResidualUNet) else _colours
-            )
-        found.append((kernel, partial(_mean, _sources(kernel, *channels))))
-    return found
-
-
-def _mean(sources: Tensor, kernel: Tensor) -> Tensor:
-    """`sources` (8, numbers): of each number of a kernel, where it is in each orientation."""
-    return kernel.flatten()[sources].mean(0).view(kernel.shape)
 
 
 def _sources(kernel: Tensor, *channels: Callable[[Orientation, int], Tensor]) -> Tensor:
@@ -86,7 +98,7 @@ def _sources(kernel: Tensor, *channels: Callable[[Orientation, int], Tensor]) ->
             for order, count in zip(channels, kernel.shape[:2], strict=True)
         )
         turned.append(orient(orientation, places)[first][:, second].flatten())
-    return torch.stack(turned).to(kernel.device)
+    return torch.stack(turned)
 
 
 def _hidden(orientation: Orientation, count: int) -> Tensor:

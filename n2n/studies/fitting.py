@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from n2n import images
+from n2n.acceleration import captured
 from n2n.data import NoisyPairs, Photos
 from n2n.data.course import BLOCK_PX, PairBatches, Pairs, unit
 from n2n.devices import Placement
@@ -136,7 +137,7 @@ def steps_of(
     return chain(
         train(model, first, optimizer, loss, schedule=schedule),
         train(
-            model,
+            captured(model, batches(exact), placement, autocast(placement)),
             batches(exact),
             optimizer,
             loss,
@@ -152,7 +153,13 @@ def optimizer_of(curve: Curve, model: nn.Module) -> torch.optim.Optimizer:
     if curve.optimizer == "hybrid":
         return Hybrid(model.parameters(), curve.rate, curve.lbfgs_steps)
     unit_gradient = curve.network != "seed" and curve.optimizer in ADAPTIVE
-    return create_optimizer(curve.optimizer, model, curve.rate, unit_gradient=unit_gradient)
+    return create_optimizer(
+        curve.optimizer,
+        model,
+        curve.rate,
+        unit_gradient=unit_gradient,
+        ties=equivariance.Ties(model) if curve.equivariant else None,
+    )
 
 
 def batches_of(curve: Curve, source: Source, placement: Placement) -> Batches:
@@ -202,7 +209,7 @@ def crop_px(curve: Curve, noise: Noise) -> int:
 def autocast(placement: Placement) -> torch.autocast:
     """bf16 convolutions with fp32 weights, where the device is faster in it."""
     bf16 = placement.dtype == torch.bfloat16
-    return torch.autocast(placement.device.type, torch.bfloat16, enabled=bf16)
+    return torch.autocast(placement.device.type, torch.bfloat16, enabled=bf16, cache_enabled=False)
 
 
 @torch.inference_mode()

@@ -1,6 +1,7 @@
-"""On a GPU, a network's two passes as CUDA graphs: two launches in place of hundreds.
+"""On a GPU, a network's two passes compiled and replayed as CUDA graphs.
 
-Launching the few hundred operations of a pass takes the CPU longer than the GPU needs for them.
+A step is some thousand small operations, which take the CPU longer to launch than the GPU to
+compute. Compiled (`torch.compile`) they are fewer; recorded once, each pass is one launch.
 """
 
 from collections.abc import Iterator
@@ -12,23 +13,24 @@ from n2n.devices import Placement
 
 
 class Captured(nn.Module):
-    """A network whose passes in training mode are recorded once and then replayed.
+    """A network whose passes in training mode are compiled, recorded once and then replayed.
+
+    While they are recorded, half a minute, no other thread of the process may use the device.
 
     Args:
         model: without buffers, since recording runs it a few times.
         source: a batch on a CUDA device; those of another shape go through the model itself.
-        compiled: fuse operations first (`torch.compile`): half a minute, and a GPU has less to do.
     """
 
-    def __init__(self, model: nn.Module, source: Tensor, *, compiled: bool = False) -> None:
+    def __init__(self, model: nn.Module, source: Tensor) -> None:
         super().__init__()
         self.model, self.shape = model, source.shape
-        if compiled:
-            model = torch.compile(model, dynamic=False)  # type: ignore[assignment]
-        passes = nn.Sequential(model).train()
+        compiled: nn.Module = torch.compile(model, dynamic=False)  # type: ignore[assignment]
         # The fastest of the library's algorithms: one search serves tens of thousands of steps.
         with torch.backends.cudnn.flags(enabled=True, benchmark=True):
-            self.replay = torch.cuda.make_graphed_callables(passes, (source,))
+            self.replay = torch.cuda.make_graphed_callables(
+                nn.Sequential(compiled).train(), (source,)
+            )
         # The gradients are of the stream that recorded them, and PyTorch says so at the first step.
         torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)
 
@@ -47,10 +49,11 @@ def captured(
 ) -> nn.Module:
     """The network as it is trained on `batches`, of which the first is looked at.
 
-    Itself where there is no CUDA device, or where it has buffers.
+    Itself where nothing is to be compiled, where there is no CUDA device, or where it has buffers.
     """
-    if placement.device.type != "cuda" or any(True for _ in model.buffers()):
+    is_fit = placement.device.type == "cuda" and not any(True for _ in model.buffers())
+    if not (placement.compiled and is_fit):
         return model
     source, _ = next(batches)
     with autocast:
-        return Captured(model, source, compiled=placement.compiled)
+        return Captured(model, source)

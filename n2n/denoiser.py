@@ -71,7 +71,8 @@ class Denoiser:
                 (B, 3, H, W). Floats are in [0, 1] for clean pictures; nothing of them is clipped,
                 before or after.
             strength: 1 for the estimate, 0 for the input, between for a mixture.
-            self_ensemble: average over the 8 flips and rotations: 8 times the work, some 0.1 dB.
+            self_ensemble: average over the 8 flips and rotations: 8 times the work, some 0.1 dB;
+                nothing with `best` and `ee559`, whose kernels are tied in 8 orientations.
 
         Raises:
             ValueError, TypeError: not a picture, NaN in it, or a strength outside [0, 1].

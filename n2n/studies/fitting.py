@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from n2n import images
-from n2n.acceleration import captured
 from n2n.data import NoisyPairs, Photos
 from n2n.data.course import BLOCK_PX, PairBatches, Pairs, unit
 from n2n.devices import Placement
@@ -137,7 +136,7 @@ def steps_of(
     return chain(
         train(model, first, optimizer, loss, schedule=schedule),
         train(
-            captured(model, batches(exact), placement, autocast(placement)),
+            model,
             batches(exact),
             optimizer,
             loss,

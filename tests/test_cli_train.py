@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from n2n import checkpoints, images, saved, shipped
+from n2n import checkpoints, images, saved
 from n2n.__main__ import main
 from n2n.checkpoints import load_weights
-from n2n.cli import settings, train
+from n2n.cli import settings
 from n2n.data import NoisyPairs
 from n2n.devices import processor
 from n2n.history import History
@@ -159,26 +159,6 @@ def test_the_plain_part_of_a_recipe_goes_with_its_length(words: list[str], plain
     settings.add_arguments(parser)
     given = parser.parse_args(["--recipe", "fast", *words])
     assert settings.config(given, None).plain_steps == plain
-
-
-@pytest.mark.parametrize(
-    ("words", "grown"),
-    [
-        ([], True),
-        (["--steps", "9"], True),
-        (["--model", "fast"], False),
-        (["--model-kwargs", "{}"], False),
-        (["--initialization", "xavier"], False),
-        (["--equivariant"], False),
-        (["--resume", "FILE"], False),
-        (["--init", "FILE"], False),
-    ],
-)
-def test_best_grows_from_fast(words: list[str], grown: bool) -> None:
-    parser = argparse.ArgumentParser()
-    train.add_arguments(parser)
-    given = parser.parse_args(["--recipe", "best", "--out", "a.safetensors", *words])
-    assert train._first_weights(given) == (shipped.weights_path("fast") if grown else given.init)
 
 
 def test_a_resumed_run_keeps_its_settings_whatever_recipe_is_named(

@@ -98,7 +98,7 @@ def test_samples_are_named_by_seed_and_number() -> None:
 def test_levels_fall_geometrically() -> None:
     levels = noise_levels(25)
     assert len(levels) == 21
-    assert (255 * levels[0], 255 * levels[-1]) == pytest.approx((25, 1))
+    assert (255 * levels[0], 255 * levels[-1]) == pytest.approx((25, 0.6))
     ratios = [below / level for level, below in itertools.pairwise(levels)]
     assert ratios == pytest.approx([ratios[0]] * 20)
 
@@ -113,9 +113,9 @@ def test_mean_and_spread_are_numpys() -> None:
         mean_and_spread(drawn[:1])
 
 
-@pytest.mark.parametrize("sigma", [0, 1, -3, math.nan, math.inf])
+@pytest.mark.parametrize("sigma", [0, 0.6, -3, math.nan, math.inf])
 def test_noise_without_a_choice_is_refused(sigma: float) -> None:
-    with refused("above 1 (8-bit units)"):
+    with refused("above 0.6 (8-bit units)"):
         next(samples(Oracle(), random_picture(1, 3, 8, 8), sigma, 1))
 
 
@@ -258,9 +258,9 @@ def test_command_tells_a_person_what_it_drew(
 def test_command_refuses_in_one_line(
     tmp_path: Path, run: Callable[..., tuple[int, str, str]]
 ) -> None:
-    code, _, err = run("--samples", "1", "--samples-sigma", "1")
+    code, _, err = run("--samples", "1", "--samples-sigma", "0.6")
     assert code == 1
-    assert "above 1 (8-bit units)" in err.splitlines()[-1]
+    assert "above 0.6 (8-bit units)" in err.splitlines()[-1]
     code, _, err = run("--samples", "1", "--samples-sigma", "90")
     assert code == 1
     assert "fast was trained up to σ 55, this noise has σ 90" in err.splitlines()[-1]

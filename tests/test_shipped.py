@@ -97,16 +97,14 @@ def test_the_card_describes_the_file(name: str) -> None:
 
 @every_model
 def test_the_recipe_is_what_was_run(name: str) -> None:
-    training = shipped.card(name)["training"]
+    card = shipped.card(name)
     if name == "ee559":
-        assert Curve(**training).network == name
+        assert Curve(**card["training"]).network == name
         return
-    assert shipped.card(name)["known_failures"] == list(RECIPES[name].known_failures)
-    config, recipe = TrainConfig(**training), RECIPES[name].config
-    if name == "best":  # in pieces, the last of which its card has
-        pieces = ("rate", "floor_255", "steps", "plain_steps", "model_kwargs")
-        config = replace(config, **{field: getattr(recipe, field) for field in pieces})
-    assert config == recipe
+    assert card["known_failures"] == list(RECIPES[name].known_failures)
+    # A run that ended by the clock took so many steps.
+    config = replace(TrainConfig(**card["training"]), steps=card["steps"], seconds=None)
+    assert config == RECIPES[name].config
 
 
 @every_model
@@ -165,13 +163,10 @@ def test_grey_pictures_gain(name: str, photo: str) -> None:
 @pytest.mark.parametrize("sides", [(121, 123), (127, 121)])
 def test_odd_sides_are_denoised_up_to_the_border(name: str, sides: tuple[int, int]) -> None:
     """They are padded at the bottom and at the right, where nothing of it may show."""
-    noise = white_noise((*sides, 3), 50)
-    left = denoiser(name)(0.5 + noise) - 0.5
-    top, bottom, first, last = (
-        float(np.square(part).mean()) for part in (left[:8], left[-8:], left[:, :8], left[:, -8:])
-    )
-    assert bottom < 2 * top
-    assert last < 2 * first
+    noise = torch.from_numpy(white_noise((12, 3, *sides), 50))
+    left = (denoiser(name)(0.5 + noise) - 0.5).square().mean((0, 1))  # of single draws, chance
+    assert left[-8:].mean() < 1.5 * left[:8].mean()
+    assert left[:, -8:].mean() < 1.5 * left[:, :8].mean()
 
 
 @every_white_model

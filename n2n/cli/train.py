@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +63,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint", type=Path, help="where to keep the checkpoint (default: beside --out)"
     )
     add_device_arguments(parser)
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="on a GPU: half a minute of compiling, then faster steps; for runs of minutes",
+    )
     settings.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train until the budget is used or someone stops it; the result is written either way."""
-    arguments.init = _first_weights(arguments)
     if arguments.init is not None and arguments.resume is not None:
         raise ValueError("a run begins with --init or goes on with --resume, not both")
     if arguments.init is not None and arguments.initialization not in (None, "default"):
@@ -89,17 +93,6 @@ def run(arguments: argparse.Namespace) -> int:
         kept = f"; the last checkpoint is {checkpoint}" if checkpoint.is_file() else ""
         say(f"n2n train: {error}{kept}")
         return FAILED
-
-
-def _first_weights(arguments: argparse.Namespace) -> Path | None:
-    """Those given; else of the model that the recipe is grown from, where it is that network."""
-    given: Path | None = arguments.init
-    recipe = settings.NAMED.get(arguments.recipe)
-    # Ties, where they are asked for: what ships was trained without.
-    others = ("init", "resume", "model", "model_kwargs", "initialization", "equivariant")
-    if recipe is None or any(getattr(arguments, other) is not None for other in others):
-        return given
-    return shipped.weights_path(recipe.init) if recipe.init is not None else None
 
 
 def _check_files(arguments: argparse.Namespace) -> None:
@@ -172,7 +165,7 @@ def _live_run(arguments: argparse.Namespace) -> tuple[LiveRun, str]:
         watched=validation[0],
         checkpoint=_checkpoint(arguments),
         resume=saved,
-        placement=place(arguments.device, arguments.dtype),
+        placement=replace(place(arguments.device, arguments.dtype), compiled=arguments.compile),
         every_seconds=EVERY_SECONDS,
         validate_seconds=VALIDATE_SECONDS,
         checkpoint_seconds=CHECKPOINT_SECONDS,

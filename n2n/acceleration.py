@@ -4,56 +4,36 @@ A step is some thousand small operations, which take the CPU longer to launch th
 compute. Compiled (`torch.compile`) they are fewer; recorded once, each pass is one launch.
 """
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
 
-from n2n.devices import Placement
+from n2n.training import OutOfMemory, told_of_memory
 
 
-class Captured(nn.Module):
-    """A network whose passes in training mode are compiled, recorded once and then replayed.
+def captured(model: nn.Module, source: Tensor, autocast: torch.autocast) -> nn.Module:
+    """The network in training mode, for batches of the very shape of `source`.
 
-    While they are recorded, half a minute, no other thread of the process may use the device.
+    Itself where it has buffers, since recording runs it a few times. While it is recorded, half a
+    minute, no other thread of the process may use the device.
 
-    Args:
-        model: without buffers, since recording runs it a few times.
-        source: a batch on a CUDA device; those of another shape go through the model itself.
+    Raises:
+        OutOfMemory: a step needs more memory than the device has.
+        ValueError: this machine cannot compile it.
     """
-
-    def __init__(self, model: nn.Module, source: Tensor) -> None:
-        super().__init__()
-        self.model, self.shape = model, source.shape
-        compiled: nn.Module = torch.compile(model, dynamic=False)  # type: ignore[assignment]
-        # The fastest of the library's algorithms: one search serves tens of thousands of steps.
-        with torch.backends.cudnn.flags(enabled=True, benchmark=True):
-            self.replay = torch.cuda.make_graphed_callables(
-                nn.Sequential(compiled).train(), (source,)
-            )
-        # The gradients are of the stream that recorded them, and PyTorch says so at the first step.
-        torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)
-
-    def forward(self, source: Tensor) -> Tensor:
-        """As the model itself."""
-        is_recorded = source.shape == self.shape
-        estimate: Tensor = self.replay(source) if is_recorded else self.model(source)  # type: ignore[assignment]
-        return estimate
-
-
-def captured(
-    model: nn.Module,
-    batches: Iterator[tuple[Tensor, Tensor]],
-    placement: Placement,
-    autocast: torch.autocast,
-) -> nn.Module:
-    """The network as it is trained on `batches`, of which the first is looked at.
-
-    Itself where nothing is to be compiled, where there is no CUDA device, or where it has buffers.
-    """
-    is_fit = placement.device.type == "cuda" and not any(True for _ in model.buffers())
-    if not (placement.compiled and is_fit):
+    if any(True for _ in model.buffers()):
         return model
-    source, _ = next(batches)
-    with autocast:
-        return Captured(model, source)
+    compiled: nn.Module = torch.compile(model, dynamic=False)  # type: ignore[assignment]
+    # The fastest of the library's algorithms: one search serves tens of thousands of steps.
+    fastest = torch.backends.cudnn.flags(enabled=True, benchmark=True)
+    try:
+        with told_of_memory(), autocast, fastest:
+            passes = nn.Sequential(compiled).train()
+            replayed: nn.Module = torch.cuda.make_graphed_callables(passes, (source,))  # type: ignore[assignment]
+    except OutOfMemory:
+        raise
+    except Exception as error:  # compilers fail in many ways
+        reason = str(error).strip().splitlines()[:1]
+        raise ValueError(f"cannot compile here, leave out --compile: {' '.join(reason)}") from error
+    # The gradients are of the stream that recorded them, and PyTorch says so at the first step.
+    torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)
+    return replayed

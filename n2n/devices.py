@@ -21,8 +21,8 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 class Placement:
     """Where and how a network runs. `reason` says why, in words for a person.
 
-    Where `compiled`, a training run on a GPU has its network compiled first (`n2n.acceleration`):
-    only in a process that does nothing else there.
+    Where `compiled`, a training run has its network compiled first (`n2n.acceleration`): on a CUDA
+    device, in the only process of the run, which does nothing else there.
     """
 
     device: torch.device

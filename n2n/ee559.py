@@ -20,6 +20,7 @@ from n2n.denoiser import Denoiser
 from n2n.devices import place
 from n2n.losses import l2
 from n2n.models import model_spec
+from n2n.models.equivariance import Ties, is_tied
 from n2n.optimizers import ADAPTIVE, create_optimizer
 from n2n.randomness import seeded_initialization
 from n2n.schedules import Budget, Schedule
@@ -170,6 +171,7 @@ class Model:
                 self.model,
                 recipe.rate,
                 unit_gradient=recipe.optimizer in ADAPTIVE,
+                ties=Ties(self.model) if is_tied(self.model) else None,
             ),
             l2,
             schedule=Schedule(recipe.rate, Budget(epochs * batches.per_epoch), decay=recipe.decay),

@@ -61,8 +61,8 @@ RECIPES: dict[str, Recipe] = {
         "quick, for large pictures",
         (*WHITE_NOISE_ONLY, STRONG_COLOURS.format(18, 2), SMOOTH.format(2, 3)),
     ),
-    # Minutes of a data-centre GPU, with --compile. Two CPU cores take days: there fewer --steps of
-    # a smaller --batch and --crop-px give more.
+    # Minutes of a data-centre GPU, with --compile. A CPU takes days: there fewer --steps and
+    # --warmup-steps of a smaller --batch and --crop-px give more.
     "best": Recipe(
         replace(
             _BLIND,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from n2n import distributed, processes, shipped, starting
+from n2n import distributed, shipped, starting
 from n2n.acceleration import captured
 from n2n.checkpoints import load_weights, save_state, save_weights
 from n2n.config import TrainConfig
@@ -183,9 +183,9 @@ class Run:
 
     @cached_property
     def _parallel(self) -> nn.Module:
-        if processes.count() > 1:
-            return distributed.parallel(self.model)
-        return captured(self.model, self.pairs(self.start), self.placement, self.autocast())
+        if self.placement.compiled:
+            return captured(self.model, self.pairs.at(self.start)[0], self.autocast())
+        return distributed.parallel(self.model)
 
     def autocast(self) -> torch.autocast:
         """Mixed precision where the device has the units: fp32 weights, bf16 convolutions."""

@@ -6,7 +6,7 @@ The caller logs, plots, saves, or stops by closing the generator.
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -103,10 +103,11 @@ def train(
         yield Step(index, torch.as_tensor(value).detach(), rate, progress)
 
 
-def within_memory(steps: Iterable[Step]) -> Iterator[Step]:
+@contextmanager
+def told_of_memory() -> Iterator[None]:
     """Say what to do when a step finds no memory; PyTorch tells it otherwise on each device."""
     try:
-        yield from steps
+        yield
     except (RuntimeError, MemoryError) as error:
         is_memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
         if not is_memory and "allocate memory" not in str(error):
@@ -114,6 +115,12 @@ def within_memory(steps: Iterable[Step]) -> Iterator[Step]:
         raise OutOfMemory(
             "a step needs more memory than there is; take a smaller batch or crop"
         ) from error
+
+
+def within_memory(steps: Iterable[Step]) -> Iterator[Step]:
+    """The steps; `OutOfMemory` where one finds none."""
+    with told_of_memory():
+        yield from steps
 
 
 def averaged(steps: Iterable[Step], average: AveragedModel, model: nn.Module) -> Iterator[Step]:

@@ -1,42 +1,51 @@
 """Passes that a GPU replays: the same steps as the network's own."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from n2n.acceleration import Captured, captured
+from n2n.acceleration import captured
 from n2n.devices import place
 from n2n.models import create_model
 from n2n.runs import Run
-from tests.tiny import CPU, random_picture
+from n2n.training import OutOfMemory
+from tests.tiny import random_picture
 from tests.toy_runs import CONFIG, PHOTOS
 
-
-def test_a_cpu_takes_the_network_itself_and_draws_no_batch() -> None:
-    def batches() -> Iterator[tuple[Tensor, Tensor]]:
-        raise AssertionError("a batch was drawn")
-        yield
-
-    model, autocast = create_model("small"), torch.autocast("cpu", enabled=False)
-    assert captured(model, batches(), replace(CPU, compiled=True), autocast) is model
+SOURCE = random_picture(2, 3, 16, 16)
 
 
-def test_batches_of_the_recorded_shape_are_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others, as the last of an epoch, go through the network itself."""
+def capture(name: str) -> nn.Module:
+    return captured(create_model(name), SOURCE, torch.autocast("cpu", enabled=False))
 
-    def recorded(passes: nn.Module, _: tuple[Tensor]) -> Callable[[Tensor], Tensor]:
-        return lambda source: passes(source) + 1
 
-    monkeypatch.setattr(torch.cuda, "make_graphed_callables", recorded)
-    monkeypatch.setattr(torch, "compile", lambda model, **_: model)
-    model = create_model("small")
-    both = Captured(model, random_picture(2, 3, 16, 16))
-    for count, added in ((2, 1), (1, 0)):
-        source = random_picture(count, 3, 16, 16, seed=count)
-        torch.testing.assert_close(both(source), model(source) + added)
+def test_a_network_that_recording_would_change_is_left_as_it_is() -> None:
+    assert type(capture("seed")).__name__ == "Autoencoder"
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "said"),
+    [
+        (
+            RuntimeError("CUDA out of memory. Tried to allocate memory"),
+            OutOfMemory,
+            "smaller batch",
+        ),
+        (RuntimeError("no C compiler\nand a page of reasons"), ValueError, "leave out --compile"),
+    ],
+)
+def test_what_cannot_be_captured_is_told_in_a_line(
+    raised: Exception, kind: type[Exception], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", fail)
+    with pytest.raises(kind, match=said) as caught:
+        capture("small")
+    assert len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.gpu

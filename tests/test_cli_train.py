@@ -56,6 +56,18 @@ def test_train_writes_weights_card_history_and_resumes(
     assert "resume" in capsys.readouterr().err
 
 
+def test_a_cpu_goes_on_without_compiling(
+    tmp_path: Path, small: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = []
+    for words in ([], ["--compile"]):
+        assert run(*small, "--steps", 2, *words) == 0
+        weights.append((tmp_path / "mine.safetensors").read_bytes())
+        told = "--compile is for one process with a CUDA GPU" in capsys.readouterr().err
+        assert told == bool(words)
+    assert weights[0] == weights[1]
+
+
 def test_a_resumed_run_keeps_its_settings_and_a_new_one_its_own_history(tmp_path: Path) -> None:
     out = tmp_path / "mine.safetensors"
     where = ["--device", "cpu", "--out", out]

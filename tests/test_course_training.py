@@ -42,11 +42,18 @@ def test_weights_and_card_tell_what_was_spent(
 
 def test_to_an_equivariant_network_the_ensemble_gives_nothing(tmp_path: Path) -> None:
     out = tmp_path / "mine.safetensors"
-    assert train(out, "--tflop", "0.02", "--equivariant") == 0
+    assert train(out, "--tflop", "0.02", "--equivariant", "--fresh") == 0
     card = json.loads(out.with_suffix(".json").read_text())
     assert card["training"]["equivariant"]
+    assert (card["training"]["pairs"], card["training"]["swap"]) == ("fresh", False)
     one, eight = card["course_psnr_db"].values()
     assert eight == pytest.approx(one, abs=2e-3)
+
+
+def test_fresh_pairs_want_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["study", "data", "--out", str(tmp_path), "--pairs", "4", "--windows", "4"]) == 0
+    assert train(tmp_path / "mine.safetensors", "--fresh", "--data", str(tmp_path)) == 2
+    assert "give a folder of them as --data" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

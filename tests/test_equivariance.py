@@ -13,6 +13,7 @@ from n2n.models import ARCHITECTURES, ModelSpec
 from n2n.models.equivariance import Ties, is_tied, tie
 from n2n.models.growing import grow
 from n2n.models.initialization import INITIALIZATIONS
+from n2n.optimizers import ADAPTIVE
 from n2n.randomness import seeded_initialization
 from tests.tiny import one_thread, random_picture, refused  # noqa: F401  a fixture
 from tests.toy_runs import CONFIG, run_of
@@ -89,9 +90,9 @@ def test_first_weights_keep_their_size(name: str) -> None:
         assert float(ratio) == pytest.approx(1, abs=0.15)
 
 
-@pytest.mark.parametrize("optimizer", ["muon", "adamw", "momentum"])
+@pytest.mark.parametrize("optimizer", ["muon", "adamw", "momentum", "lbfgs", "hybrid"])
 def test_training_keeps_it_so(optimizer: str) -> None:
-    scaled = optimizer != "momentum"
+    scaled = optimizer in ADAPTIVE
     run = run_of(replace(TOY, optimizer=optimizer, steps=6, unit_gradient=scaled))
     before = copy.deepcopy(run.model.state_dict())
     list(run.steps())

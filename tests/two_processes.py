@@ -20,6 +20,13 @@ from tests.toy_runs import CONFIG, PHOTOS
 CONFIGS = {
     "adamw": replace(CONFIG, batch=4),
     "muon": replace(CONFIG, batch=4, optimizer="muon", targets="teacher", teacher="fast"),
+    "tied": replace(
+        CONFIG,
+        batch=4,
+        optimizer="muon",
+        model_kwargs={"widths": [8, 8], "blocks": 1, "middle": 1},
+        equivariant=True,
+    ),
     "hybrid": replace(
         CONFIG, batch=4, optimizer="hybrid", unit_gradient=False, rate=0.01, loss="l2"
     ),

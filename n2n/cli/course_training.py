@@ -77,6 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--out names a .safetensors file, got {arguments.out}")
     placement = place(arguments.device, arguments.dtype)
     source = Source(arguments.data, arguments.validation)
+    if arguments.fresh and source.label != source.label_of_cuts:
+        raise ValueError("--fresh cuts its pairs from photos; give a folder of them as --data")
     curve = curve_of(arguments)
     model = untrained(curve, placement)
     say(f"{curve.steps} steps of {curve.batch} pairs; {source.label}; {placement.label}")
@@ -118,7 +120,7 @@ def curve_of(arguments: argparse.Namespace) -> Curve:
         "network_kwargs": arguments.network_kwargs,
         "optimizer": "muon",
         "flips": True,
-        "swap": True,
+        "swap": not arguments.fresh,  # each is drawn as the other is
         "pairs": "fresh" if arguments.fresh else "course",
     }
     for name in ("seed", "rate", "batch", "decay", "windows", "equivariant"):

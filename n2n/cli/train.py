@@ -16,7 +16,7 @@ from n2n.checkpoints import sha256
 from n2n.cli import settings
 from n2n.cli.common import DONE, FAILED, StopFlag, add_device_arguments, command, say, stoppable
 from n2n.data import hold_out, photo_files, read_photos, samples
-from n2n.devices import place, processor
+from n2n.devices import Placement, place, processor
 from n2n.distributed import leading
 from n2n.figures import learning_curves
 from n2n.live import Event, LiveRun
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compile",
         action="store_true",
-        help="on a GPU: half a minute of compiling, then faster steps; for runs of minutes",
+        help="on a CUDA GPU: half a minute of compiling, then faster steps; for runs of minutes",
     )
     settings.add_arguments(parser)
 
@@ -165,7 +165,7 @@ def _live_run(arguments: argparse.Namespace) -> tuple[LiveRun, str]:
         watched=validation[0],
         checkpoint=_checkpoint(arguments),
         resume=saved,
-        placement=replace(place(arguments.device, arguments.dtype), compiled=arguments.compile),
+        placement=_placement(arguments),
         every_seconds=EVERY_SECONDS,
         validate_seconds=VALIDATE_SECONDS,
         checkpoint_seconds=CHECKPOINT_SECONDS,
@@ -178,6 +178,16 @@ def _live_run(arguments: argparse.Namespace) -> tuple[LiveRun, str]:
     together = f", {processes.count()} processes" if processes.count() > 1 else ""
     say(f"{len(training)} photos to train on, {len(validation)} held out; {where}{together}")
     return live, source
+
+
+def _placement(arguments: argparse.Namespace) -> Placement:
+    placement = place(arguments.device, arguments.dtype)
+    if not arguments.compile:
+        return placement
+    if placement.device.type != "cuda" or processes.count() > 1:
+        say("--compile is for one process with a CUDA GPU; going on without")
+        return placement
+    return replace(placement, compiled=True)
 
 
 def _photos(folders: list[Path] | None) -> tuple[Any, Any, str]:

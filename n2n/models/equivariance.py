@@ -37,7 +37,10 @@ class Ties:
 
     def __init__(self, model: nn.Module) -> None:
         if not isinstance(model, Trunk):
-            raise ValueError(f"only residual U-Nets can be equivariant, not {type(model).__name__}")
+            raise ValueError(
+                f"only residual U-Nets can be equivariant, not {type(model).__name__}; "
+                "give --no-equivariant, or another network"
+            )
         sources, start = [], 0
         for name, kernel in model.named_parameters():
             channels = [_hidden, _hidden]  # of the outputs and the inputs, in either order

@@ -20,7 +20,7 @@ from n2n.metrics import psnr_global_db, psnr_mean_db
 from n2n.models import equivariance
 from n2n.noise import LevelRange, Noise, parse
 from n2n.noise.sampling import PointSampling
-from n2n.optimizers import ADAPTIVE, Hybrid, create_optimizer
+from n2n.optimizers import ADAPTIVE, Filtered, Hybrid, create_optimizer
 from n2n.randomness import seeded_initialization
 from n2n.schedules import Budget, Schedule
 from n2n.studies.base import Curve, Enough, never
@@ -150,7 +150,8 @@ def steps_of(
 def optimizer_of(curve: Curve, model: nn.Module) -> torch.optim.Optimizer:
     """By name; our own network's adaptive ones see gradients of norm 1, as everywhere here."""
     if curve.optimizer == "hybrid":
-        return Hybrid(model.parameters(), curve.rate, curve.lbfgs_steps)
+        hybrid = Hybrid(model.parameters(), curve.rate, curve.lbfgs_steps)
+        return Filtered(model, hybrid, [equivariance.Ties(model)]) if curve.equivariant else hybrid
     unit_gradient = curve.network != "seed" and curve.optimizer in ADAPTIVE
     return create_optimizer(
         curve.optimizer,
@@ -208,7 +209,7 @@ def crop_px(curve: Curve, noise: Noise) -> int:
 def autocast(placement: Placement) -> torch.autocast:
     """bf16 convolutions with fp32 weights, where the device is faster in it."""
     bf16 = placement.dtype == torch.bfloat16
-    return torch.autocast(placement.device.type, torch.bfloat16, enabled=bf16, cache_enabled=False)
+    return torch.autocast(placement.device.type, torch.bfloat16, enabled=bf16)
 
 
 @torch.inference_mode()

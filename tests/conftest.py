@@ -21,7 +21,7 @@ import pytest
 # must sleep, or the cores spend half of their time on waiting. Read when PyTorch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from n2n import shipped  # noqa: E402
+from n2n import shipped
 
 ROOT = Path(__file__).parents[1]
 NARROW = {"N2N_QUEUE": "2", "N2N_UNATTENDED_MINUTES": "60", "N2N_TRAIN_SECONDS": "1800"}

@@ -36,16 +36,7 @@ class Page:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self._asked(request.url, url))
         self.page.goto(f"{url}?__theme={theme}")
-        from playwright.sync_api import TimeoutError as TooLate  # noqa: PLC0415  may be missing
-
-        try:
-            self.wait_for_result()
-        except TooLate:
-            # Seen late in whole suites on a slow machine, not understood yet: new pages stay
-            # without a picture for minutes, and the server, though idle, hears nothing of them.
-            # A visitor would reload; the second time it is a failure.
-            self.page.reload()
-            self.wait_for_result()
+        self.wait_for_result()
 
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not message.text.startswith(GRADIOS_OWN):

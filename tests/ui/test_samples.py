@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 
 import numpy as np
@@ -66,7 +67,7 @@ def test_they_start_from_the_noise_that_is_shown_before_it_was_clipped(look: Loo
 
 def test_nothing_runs_until_it_is_asked_for(halfway: Halfway) -> None:
     opened()
-    network._ms_per_megapixel["best"] = 1000.0
+    network._ms_per_megapixel["best"] = deque([1000.0])
     offer, *_ = denoise.denoise_if_quick(VISITOR, "best", LOOK)
     assert halfway.passes == 0
     assert offer.drawing.button == SEVERAL

@@ -19,6 +19,8 @@ LOOK = Look()
 class Spy:
     """A denoiser that gives back what it got, or a fixed answer, and remembers what it got."""
 
+    milliseconds = 10.0
+
     def __init__(self, answer: np.ndarray | None = None) -> None:
         self.got, self.answer = [], answer
 
@@ -26,7 +28,7 @@ class Spy:
         self.got.append(noisy)
         progress(1.0)
         image = noisy if self.answer is None else self.answer
-        return Denoised(image, 10.0, noisy.shape[0] * noisy.shape[1] / 1e6, "CPU", ())
+        return Denoised(image, self.milliseconds, noisy.shape[0] * noisy.shape[1] / 1e6, "CPU", ())
 
     def __call__(self, noisy: Tensor) -> Tensor:
         return noisy

@@ -135,14 +135,16 @@ def redraw(visitor: str, settings: Settings, look: Look) -> Iterator[Update]:
     yield _noisy_update(scene, look)
 
 
-def denoise_if_quick(visitor: str, model: str | None, look: Look) -> Iterator[Update]:
+def denoise_if_quick(
+    visitor: str, model: str | None, look: Look, patience_ms: float = QUICK_MS
+) -> Iterator[Update]:
     """Denoise unasked where that takes a moment only; else offer it."""
     scene = store().get(visitor)
     if look.view == SAMPLES:
         yield Update(drawing=_drawing(scene, model, look))
     expected = None if model is None else models.milliseconds(model, scene.megapixels)
     unknown = expected is None and scene.megapixels > LARGE_MEGAPIXELS
-    if model is None or models.is_slow(model) or unknown or (expected or 0) > QUICK_MS:
+    if model is None or models.is_slow(model) or unknown or (expected or 0) > patience_ms:
         yield Update(
             status=words.offer(model, expected), button=_button(scene), waits=model is not None
         )

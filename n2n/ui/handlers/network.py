@@ -6,6 +6,7 @@ import math
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -21,10 +22,12 @@ from n2n.ui.handlers.pictures import Pixels, as_tensor, middle
 
 TIMED_MEGAPIXELS = 0.1  # what a smaller picture takes says nothing of a larger one
 SILENCE_SECONDS = 0.5  # at most, between two events
+RECENT_RUNS = 5
 Tell = Callable[[float], None]
 T = TypeVar("T")
 
-_ms_per_megapixel: dict[str, float] = {}  # what this machine was last measured to take
+# What this machine was measured to take in the last runs of a model.
+_ms_per_megapixel: dict[str, deque[float]] = {}
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,8 @@ def denoise(model: str, noisy: Pixels, tell: Tell = lambda part: None) -> Denois
     """Denoise and remember how fast it was. Call it `in_turn`."""
     denoised = load(model).run(noisy, progress=tell)
     if denoised.megapixels >= TIMED_MEGAPIXELS:
-        _ms_per_megapixel[model] = denoised.milliseconds / denoised.megapixels
+        recent = _ms_per_megapixel.setdefault(model, deque(maxlen=RECENT_RUNS))
+        recent.append(denoised.milliseconds / denoised.megapixels)
     return denoised
 
 
@@ -194,6 +198,10 @@ def level(model: str, noisy: Pixels, megapixels: float) -> NoiseLevel:
 
 
 def milliseconds(model: str, megapixels: float) -> float | None:
-    """How long a model will take here, from its last run; None before the first."""
+    """How long a model will take here, by the fastest of its last runs; None before the first.
+
+    Not by the last one: a run beside much other work would have the page think that this machine
+    is slow, stop denoising unasked, and so never measure again.
+    """
     known = _ms_per_megapixel.get(model)
-    return None if known is None else known * megapixels
+    return min(known) * megapixels if known else None

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from n2n.models import (
     ARCHITECTURES,
@@ -158,6 +159,15 @@ def test_size_and_work_of_the_residual_unets(name: str, most: float) -> None:
     by_hand = sum(weights * share for weights, share in layers) / 1000
     assert kmacs_per_pixel(model) == pytest.approx(by_hand)
     assert by_hand <= most
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_work_is_what_pytorch_counts(name: str) -> None:
+    model, counter = create_model(name), FlopCounterMode(display=False)
+    with torch.inference_mode(), counter:
+        model(torch.zeros(1, 3, 128, 128))
+    assert kmacs_per_pixel(model) == counter.get_total_flops() / 2 / 128**2 / 1000
+    assert not any(layer._forward_hooks for layer in model.modules())
 
 
 @pytest.mark.parametrize("name", ["fast", "best"])

@@ -109,9 +109,8 @@ def wire(tab: DenoiseTab, app: gr.Blocks, mine: gr.BrowserState) -> None:
         quick = handler(_run(tab, denoise.denoise_if_quick))
         return event.success(quick, tab.inputs, tab.outputs, **LATEST | NETWORK)
 
-    opened = app.load(denoise.new_visitor, None, tab.visitor, **PRIVATE).then(
-        handler(_opening(tab)), everything, tab.outputs, **PRIVATE
-    )
+    settings = [*tab.settings, *tab.look]
+    opened = app.load(handler(_opening(tab)), settings, [tab.visitor, *tab.outputs], **PRIVATE)
     # A page opens with a small picture, denoised however busy the machine has just been.
     first = handler(_run(tab, partial(denoise.denoise_if_quick, patience_ms=math.inf)))
     _measured(tab, opened.success(first, tab.inputs, tab.outputs, **LATEST | NETWORK), mine)
@@ -253,9 +252,10 @@ def _run(tab: DenoiseTab, run: Callable[..., Iterator[Update]]) -> Callable[...,
 
 
 def _opening(tab: DenoiseTab) -> Callable[..., Any]:
-    def opening(visitor: str, *values: Any) -> Iterator[list[Any]]:  # noqa: ANN401
-        settings, look = _split(values)
-        yield from map(tab.updates, denoise.open_sample(visitor, FIRST_SAMPLE, settings, look))
+    def opening(*values: Any) -> Iterator[list[Any]]:  # noqa: ANN401
+        visitor = denoise.new_visitor()
+        for update in denoise.open_sample(visitor, FIRST_SAMPLE, *_split(values)):
+            yield [visitor, *tab.updates(update)]
 
     return opening
 

@@ -20,6 +20,9 @@ import pytest
 # Two test processes, the server and its runs share two cores: whoever waits for its other thread
 # must sleep, or the cores spend half of their time on waiting. Read when PyTorch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# The live tests, all in the first process, take longest: the other ones give way to them.
+if os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0" and hasattr(os, "nice"):
+    os.nice(5)
 
 from n2n import shipped
 

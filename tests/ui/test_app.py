@@ -8,6 +8,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
@@ -16,7 +17,7 @@ from gradio_client.exceptions import AppError
 import n2n
 from n2n import images
 from n2n.data.samples import sample
-from n2n.ui import build_app, launch_options
+from n2n.ui import LOOK_EVERY_S, build_app, launch_options
 from tests.conftest import Server
 
 MODEL = next(iter(n2n.shipped_models()), "best")
@@ -57,6 +58,12 @@ def test_the_app_is_hardened() -> None:
         if c["props"].get("format", "png") != "png"
     ]
     assert lossy == []
+
+
+def test_an_idle_server_seldom_looks_at_its_queue() -> None:
+    ours, gradios = build_app()._queue, gr.Blocks().queue()._queue
+    for pause in ("sleep_when_free", "progress_update_sleep_when_free"):
+        assert getattr(ours, pause) == LOOK_EVERY_S > getattr(gradios, pause)
 
 
 def test_endpoints_are_as_documented(client: Client) -> None:

@@ -20,15 +20,13 @@ import pytest
 # Two test processes, the server and its runs share two cores: whoever waits for its other thread
 # must sleep, or the cores spend half of their time on waiting. Read when PyTorch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-# The live tests, all in the first process, take longest: the other ones give way to them.
-if os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0" and hasattr(os, "nice"):
-    os.nice(5)
 
 from n2n import shipped
 
 ROOT = Path(__file__).parents[1]
 NARROW = {"N2N_QUEUE": "2", "N2N_UNATTENDED_MINUTES": "60", "N2N_TRAIN_SECONDS": "1800"}
 LIVE = {"server", "narrow", "browser"}
+LESS_URGENT = 5  # niceness: a third of a contested core
 START_SECONDS = 60  # what a loaded machine may take; the app itself is ready in a few
 
 
@@ -65,6 +63,12 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     So what the tests of a file share is made once.
     """
     item.add_marker(pytest.mark.xdist_group("live" if is_live(item) else item.path.stem))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The live tests take longest: a process gives way to them once it has another test."""
+    if "PYTEST_XDIST_WORKER" in os.environ and not is_live(item) and hasattr(os, "nice"):
+        os.nice(max(0, LESS_URGENT - os.nice(0)))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

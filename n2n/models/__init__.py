@@ -94,7 +94,7 @@ def kmacs_per_pixel(model: nn.Module, side: int = 128) -> float:
     """Thousand multiply-accumulates per pixel of a picture, counted on one of `side` × `side`.
 
     Convolutions are all there is to count. PyTorch's own counter finds as many, but loads its
-    compiler first, which would make the app start in ten seconds in place of seven.
+    compiler first, which would make the app start in ten seconds in place of eight.
     """
     macs = 0
 

@@ -115,6 +115,14 @@ def test_visitors_do_not_see_each_other() -> None:
     assert kept.get("b") is other
 
 
+def test_two_pages_that_got_no_id_do_not_share_a_picture() -> None:
+    kept = Store(max_bytes=2**30, seconds=900)
+    with pytest.raises(ValueError, match="reload the page"):
+        kept.put("", scene())
+    with pytest.raises(ValueError, match="add the picture again"):
+        kept.get("")
+
+
 def test_limits_are_read_from_the_environment() -> None:
     assert Limits.from_environment({}) == Limits()
     read = Limits.from_environment({"N2N_MAX_MEGAPIXELS": "24", "N2N_QUEUE": "3", "OTHER": "x"})

@@ -19,6 +19,7 @@ from n2n.ui.handlers.views import SAMPLES, Look, Shown, crop_box, denoised_pixel
 from n2n.ui.limits import limits
 
 QUICK_MS = 1500  # a run below this follows every change by itself
+FIRST_MS = 10_000  # and one below this the opening of a page
 LARGE_MEGAPIXELS = 2.0  # above, the noise shows on a detail first and SSIM comes last
 PREVIEW_PX = 320
 START, AGAIN = "Denoise", "Denoise again"
@@ -138,7 +139,7 @@ def redraw(visitor: str, settings: Settings, look: Look) -> Iterator[Update]:
 def denoise_if_quick(
     visitor: str, model: str | None, look: Look, patience_ms: float = QUICK_MS
 ) -> Iterator[Update]:
-    """Denoise unasked where that takes a moment only; else offer it."""
+    """Denoise unasked where that takes no longer than `patience_ms`; else offer it."""
     scene = store().get(visitor)
     if look.view == SAMPLES:
         yield Update(drawing=_drawing(scene, model, look))

@@ -200,8 +200,8 @@ def level(model: str, noisy: Pixels, megapixels: float) -> NoiseLevel:
 def milliseconds(model: str, megapixels: float) -> float | None:
     """How long a model will take here, by the fastest of its last runs; None before the first.
 
-    Not by the last one: a run beside much other work would have the page think that this machine
-    is slow, stop denoising unasked, and so never measure again.
+    Not by the last one: after a run beside much other work every page would wait to be asked, and
+    nothing would be measured again.
     """
     known = _ms_per_megapixel.get(model)
     return min(known) * megapixels if known else None

@@ -76,7 +76,13 @@ class Shelf(Generic[K]):
             return kept
 
     def put(self, visitor: str, kept: K) -> K:
-        """Keep this in place of the visitor's last one."""
+        """Keep this in place of the visitor's last one.
+
+        Raises:
+            ValueError: the visitor has no id, so that others without one would see it.
+        """
+        if not visitor:
+            raise ValueError("the server was busy when this page opened; reload the page")
         with self._lock:
             self._keep(visitor, kept)
             self._drop_stale()

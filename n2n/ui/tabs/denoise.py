@@ -1,6 +1,5 @@
 """The Denoise tab: both sides side by side, and their events."""
 
-import math
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -102,17 +101,17 @@ def wire(tab: DenoiseTab, app: gr.Blocks, mine: gr.BrowserState) -> None:
 
     `mine` are the ids of the visitor's training runs, whose models are in the menu, too.
     """
-    everything = [tab.visitor, *tab.settings, *tab.look]
+    settings = [*tab.settings, *tab.look]
+    everything = [tab.visitor, *settings]
 
     def and_denoise(event: Any) -> Any:  # noqa: ANN401  Gradio's Dependency
         """Denoise after a change, where that is quick; the newest change wins."""
         quick = handler(_run(tab, denoise.denoise_if_quick))
         return event.success(quick, tab.inputs, tab.outputs, **LATEST | NETWORK)
 
-    settings = [*tab.settings, *tab.look]
     opened = app.load(handler(_opening(tab)), settings, [tab.visitor, *tab.outputs], **PRIVATE)
-    # A page opens with a small picture, denoised however busy the machine has just been.
-    first = handler(_run(tab, partial(denoise.denoise_if_quick, patience_ms=math.inf)))
+    # A page opens with a small picture, and with more patience: nothing else shows what this is.
+    first = handler(_run(tab, partial(denoise.denoise_if_quick, patience_ms=denoise.FIRST_MS)))
     _measured(tab, opened.success(first, tab.inputs, tab.outputs, **LATEST | NETWORK), mine)
     _wire_picture(tab, everything, and_denoise)
     _wire_noise(tab, everything, and_denoise)
@@ -191,7 +190,7 @@ def _wire_noise(tab: DenoiseTab, everything: list[Any], and_denoise: AndDenoise)
 
 
 def _measured(tab: DenoiseTab, event: Any, mine: gr.BrowserState) -> None:  # noqa: ANN401
-    """State the speed that this machine has just shown."""
+    """State the speed that this machine has shown."""
     event.then(lambda mine: gr.Radio(models.menu(own_runs(mine))), mine, tab.run.model, **PRIVATE)
 
 

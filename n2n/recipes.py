@@ -4,6 +4,7 @@
 without an end wants --steps or --seconds; --resume goes on from its checkpoint.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from n2n.runs import TrainConfig
@@ -25,6 +26,7 @@ PHOTO_LICENCES = {
     "clic2025": "Unsplash licence",
     "wallpapers_ds": "Unsplash licence",
     "nips2017": "CC BY 2.0 (photographers named in that set)",
+    "bsd431": "research use, to be cited (Berkeley Segmentation Data Set)",
 }
 
 WHITE_NOISE_ONLY = (
@@ -133,3 +135,10 @@ PRESETS: dict[str, Recipe] = {
         RECIPES["seed"].known_failures,
     ),
 }
+
+
+def photo_licences(folders: Sequence[str]) -> dict[str, dict[str, str]]:
+    """For a card: the licence of each of these folders, where all are known."""
+    if not folders or not PHOTO_LICENCES.keys() >= set(folders):
+        return {}
+    return {"photo_licences": {folder: PHOTO_LICENCES[folder] for folder in folders}}

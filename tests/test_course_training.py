@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from n2n import images
 from n2n.__main__ import main
 from n2n.checkpoints import load_weights, sha256
 from n2n.models.full_unet import FullResolutionUNet
+from tests.tiny import photo
 
 WORDS = ["--pairs", "12", "--windows", "40", "--batch", "4"]
 WORDS += ["--network-kwargs", '{"widths": [8, 8]}']
@@ -48,6 +50,17 @@ def test_to_an_equivariant_network_the_ensemble_gives_nothing(tmp_path: Path) ->
     assert (card["training"]["pairs"], card["training"]["swap"]) == ("fresh", False)
     one, eight = card["course_psnr_db"].values()
     assert eight == pytest.approx(one, abs=2e-3)
+
+
+def test_the_card_names_the_photos_and_their_licence(tmp_path: Path) -> None:
+    for index in range(4):
+        (tmp_path / "gb82").mkdir(exist_ok=True)
+        images.write(tmp_path / "gb82" / f"{index}.png", photo(70, 80, index))
+    out = tmp_path / "mine.safetensors"
+    assert train(out, "--tflop", "0.001", "--data", str(tmp_path / "gb82")) == 0
+    card = json.loads(out.with_suffix(".json").read_text())
+    assert card["photos"] == "gb82"
+    assert card["photo_licences"] == {"gb82": "CC0"}
 
 
 def test_fresh_pairs_want_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from n2n.denoiser import Denoiser
 from n2n.devices import Placement, place, processor
 from n2n.metrics import psnr_mean_db
 from n2n.models import kmacs_per_pixel, model_spec, parameter_count
+from n2n.recipes import photo_licences
 from n2n.studies import Curve, Source
 from n2n.studies.fitting import fit, held_out, tflop_of_a_pass, untrained
 from n2n.studies.record import Row
@@ -146,7 +147,8 @@ def _card(
     return {
         "name": path.stem,
         "training": curve.settings,
-        "photos": source.label,
+        "photos": ", ".join(source.photo_folders) or source.label,
+        **photo_licences(source.photo_folders),
         "steps": last.step,
         "gigapixels": round(last.step * curve.batch * curve.side_px**2 / 1e9, 3),
         "tflop": round(last.values["tflop"], 1),

@@ -22,7 +22,7 @@ from n2n.figures import learning_curves
 from n2n.live import Event, LiveRun
 from n2n.models import ModelSpec, kmacs_per_pixel, parameter_count
 from n2n.processes import PeerLost
-from n2n.recipes import PHOTO_LICENCES
+from n2n.recipes import photo_licences
 from n2n.runs import CHECKPOINT_SECONDS
 from n2n.saved import Saved
 from n2n.training import Diverged, OutOfMemory
@@ -268,9 +268,7 @@ def _write_card(live: LiveRun, arguments: argparse.Namespace, source: str) -> No
     recipe = settings.NAMED.get(arguments.recipe)
     if recipe is not None:
         card |= {"purpose": recipe.purpose, "known_failures": list(recipe.known_failures)}
-    licences = {name: PHOTO_LICENCES.get(name) for name in source.split(", ")}
-    if all(licences.values()):
-        card["photo_licences"] = licences
+    card |= photo_licences(source.split(", "))
     weights.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
 
 

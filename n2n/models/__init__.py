@@ -98,7 +98,7 @@ def kmacs_per_pixel(model: nn.Module, side: int = 128) -> float:
     """
     macs = 0
 
-    def count(layer: nn.Module, given: tuple[Tensor, ...], result: Tensor) -> None:
+    def count(layer: nn.Conv2d, given: tuple[Tensor, ...], result: Tensor) -> None:
         nonlocal macs
         places = given[0] if isinstance(layer, nn.ConvTranspose2d) else result
         macs += layer.weight.numel() * places[0, 0].numel()

@@ -48,6 +48,11 @@ class Source:
         others = HELD_OUT if self._validation is None else _name(self._validation)
         return f"photos of {_name(self.folder)}, validation: {others}"
 
+    @property
+    def photo_folders(self) -> list[str]:
+        """The names of the folders of photos: one, or none."""
+        return [] if self.folder is None or self._is_course else [_name(self.folder)]
+
     @cached_property
     def digest(self) -> str:
         """Of its first pictures: folders of one name may hold others."""

@@ -6,7 +6,8 @@ started from y itself, draws from p(x | y): no likelihood term, no other network
 picture, since f was trained on noisy targets (after Kadkhodaie and Simoncelli 2021,
 https://arxiv.org/abs/2007.13640; Kawar, Vaksman, Elad 2021, https://arxiv.org/abs/2101.09552).
 Steps are of second order, for no further pass: DPM-Solver++ 2M in its stochastic form (Lu et al.
-2022, https://arxiv.org/abs/2211.01095).
+2022, https://arxiv.org/abs/2211.01095), over levels that lie closer at the beginning (Karras et al.
+2022, https://arxiv.org/abs/2206.00364), where most is decided.
 
 A sample is one of many, not the best guess: its expected squared error is twice that of f(y).
 """
@@ -25,8 +26,10 @@ from n2n.randomness import keyed_rng
 
 # Where the walk ends; at 1 samples are 0.7 % less sharp, at 1.5 2 %; below nothing is gained.
 LAST_SIGMA_255 = 0.6
+# ρ: the levels are evenly spaced in σ^(1/ρ), eq. 5 of Karras et al., who take 7 down from σ 80.
+SPACING = 3
 TRAINED_FROM_255 = 1.0  # below, blind networks go on as they did
-STEPS = 20
+STEPS = 12
 Progress = Callable[[float], None]
 
 
@@ -126,7 +129,7 @@ def draw(
 
 
 def noise_levels(sigma_255: float, steps: int = STEPS) -> list[float]:
-    """The levels of a walk in [0, 1] units: `steps` + 1 of them, geometric, from σ to 0.6."""
+    """The levels of a walk in [0, 1] units: `steps` + 1 of them from σ to 0.6, see `SPACING`."""
     if not LAST_SIGMA_255 < sigma_255 < math.inf:
         raise ValueError(
             f"samples need noise of σ above {LAST_SIGMA_255:g} (8-bit units), got {sigma_255}; "
@@ -134,8 +137,9 @@ def noise_levels(sigma_255: float, steps: int = STEPS) -> list[float]:
         )
     if steps < 1:
         raise ValueError(f"a walk takes at least one step, got {steps}")
-    ratio = LAST_SIGMA_255 / sigma_255
-    return [sigma_255 / 255 * ratio ** (step / steps) for step in range(steps + 1)]
+    first, last = (level ** (1 / SPACING) for level in (sigma_255, LAST_SIGMA_255))
+    even = (first + (last - first) * step / steps for step in range(steps + 1))
+    return [level**SPACING / 255 for level in even]
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,17 +197,19 @@ def _walk(
 
     From level s to t < s, with q = (t/s)²: x ← x + (1 - q)(d - x) + t·√(1 - q)·ε. If x is a clean
     picture with noise of level s, and d that picture, the new x is one with noise of level t. For d
-    stands f(x), moved on by half of what it moved by in the last step: f learns as the noise falls,
-    and a first-order step, d = f(x), would leave out what it learns on the way. Twenty such steps
-    miss 7 % of the spread of samples at σ 25, these 1 % (down to σ 1).
+    stands f(x), moved on by half of what it will move by in this step, going by the last: f learns
+    as the noise falls, about evenly in log σ, and a first-order step, d = f(x), would leave out
+    what it learns on the way. Twelve such steps miss 11 % of the spread of samples at σ 25, these
+    are 1 % off.
     """
-    state, before = noisy, None
+    state, before, last_width = noisy, None, 0.0
     for step, (level, below) in enumerate(itertools.pairwise(levels)):
-        kept = (below / level) ** 2
+        kept, width = (below / level) ** 2, math.log(level / below)
         rng = keyed_rng(*key, "posterior", step, device=noisy.device)
         fresh = torch.randn(noisy.shape, generator=rng, device=noisy.device, dtype=noisy.dtype)
-        estimate = denoise(state)
-        ahead = estimate if before is None else estimate + (estimate - before) / 2
-        before = estimate
+        ahead = estimate = denoise(state)
+        if before is not None:
+            ahead = estimate + (estimate - before) * (width / last_width / 2)
+        before, last_width = estimate, width
         state = state + (1 - kept) * (ahead - state) + below * math.sqrt(1 - kept) * fresh
     return denoise(state)

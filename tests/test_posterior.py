@@ -16,7 +16,7 @@ from n2n import images, posterior
 from n2n.__main__ import main
 from n2n.data.samples import sample
 from n2n.metrics import psnr_db
-from n2n.posterior import mean_and_spread, noise_levels, samples
+from n2n.posterior import STEPS, mean_and_spread, noise_levels, samples
 from n2n.randomness import keyed_rng
 from tests.tiny import one_thread, random_picture, refused
 
@@ -55,7 +55,7 @@ def gaussian_pictures() -> tuple[Tensor, Tensor]:
     return clean, noisy(clean)
 
 
-@pytest.mark.parametrize(("steps", "missed"), [(20, 0.02), (200, 0.01)])
+@pytest.mark.parametrize(("steps", "missed"), [(STEPS, 0.02), (200, 0.01)])
 def test_samples_have_the_posteriors_mean_and_spread(steps: int, missed: float) -> None:
     """N(f(y), v), v = 1 / (1/PRIOR² + 1/σ²); the finer the walk, the less of it is missed."""
     _, y = gaussian_pictures()
@@ -66,7 +66,7 @@ def test_samples_have_the_posteriors_mean_and_spread(steps: int, missed: float) 
     assert float(off) == pytest.approx(deviation / math.sqrt(COUNT), rel=missed)
 
 
-@pytest.mark.parametrize(("steps", "missed"), [(20, 0.02), (200, 0.01)])
+@pytest.mark.parametrize(("steps", "missed"), [(STEPS, 0.02), (200, 0.01)])
 def test_a_sample_looks_like_a_picture_and_what_it_took_off_like_noise(
     steps: int, missed: float
 ) -> None:
@@ -76,11 +76,11 @@ def test_a_sample_looks_like_a_picture_and_what_it_took_off_like_noise(
     assert float((y - drawn).std()) == pytest.approx(SIGMA, rel=missed)
 
 
-def test_a_sample_costs_21_passes() -> None:
+def test_a_sample_costs_13_passes() -> None:
     oracle, parts = Oracle(), []  # type: ignore[var-annotated]
     y = random_picture(1, 3, 8, 8)
     list(samples(oracle, y, SIGMA_255, 2, progress=parts.append))
-    assert oracle.passes == len(parts) == 2 * 21
+    assert oracle.passes == len(parts) == 2 * 13
     assert parts == sorted(parts)
     assert parts[-1] == pytest.approx(1.0)
 
@@ -95,12 +95,12 @@ def test_samples_are_named_by_seed_and_number() -> None:
     assert not torch.equal(one, other)
 
 
-def test_levels_fall_geometrically() -> None:
+def test_cube_roots_of_levels_fall_evenly() -> None:
     levels = noise_levels(25)
-    assert len(levels) == 21
+    assert len(levels) == STEPS + 1
     assert (255 * levels[0], 255 * levels[-1]) == pytest.approx((25, 0.6))
-    ratios = [below / level for level, below in itertools.pairwise(levels)]
-    assert ratios == pytest.approx([ratios[0]] * 20)
+    falls = [level ** (1 / 3) - below ** (1 / 3) for level, below in itertools.pairwise(levels)]
+    assert falls == pytest.approx([falls[0]] * STEPS)
 
 
 def test_mean_and_spread_are_numpys() -> None:

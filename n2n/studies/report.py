@@ -111,7 +111,7 @@ OUTLOOK = """\
 The report ends: the squared error averages over all that could be there, hence the blur; a picture
 drawn from p(X | Y = y), by a conditional GAN perhaps, would be sharp. No GAN is needed, and no
 clean picture: a denoiser trained on noisy targets of every level draws such pictures by itself
-(`n2n.posterior`), in 21 passes each. They are the view Samples of the page, and
+(`n2n.posterior`), in 13 passes each. They are the view Samples of the page, and
 `python -m n2n denoise --samples 4` writes them. By theory a sample is as sharp as a photo, and 3 dB
 worse than the denoised picture, which is the mean of all samples; `tests/test_posterior.py` holds
 them to it."""

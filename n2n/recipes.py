@@ -32,6 +32,8 @@ PHOTO_LICENCES = {
 WHITE_NOISE_ONLY = (
     "noise of real cameras, blotchy after demosaicing and JPEG, mostly stays",
     "fine texture goes with strong noise: above σ 50 surfaces become smooth",
+    "a texture like noise, such as sparkles on black, is taken for noise and goes, however clean "
+    "the picture",
 )
 # Measured on the weights that ship (tests/test_shipped.py). At the border a layer sees zeros beyond
 # it, and few crops of photos are of one strong colour.

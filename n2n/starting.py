@@ -1,9 +1,10 @@
-"""The weights that a run begins with: drawn ones, or those of a file."""
+"""The weights that a run begins with: drawn ones, or those of files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from n2n.checkpoints import load_weights
 from n2n.config import TrainConfig
@@ -30,22 +31,43 @@ def drawn(config: TrainConfig, spec: ModelSpec, placement: Placement) -> nn.Modu
     return model
 
 
-def begin_with(weights: Path, model: nn.Module, config: TrainConfig, spec: ModelSpec) -> None:
-    """Give it the weights of the same network, or of a smaller one.
+def begin_with(
+    files: Sequence[Path], model: nn.Module, config: TrainConfig, spec: ModelSpec
+) -> None:
+    """Give it the weights of the same network, or of a smaller one; of several files their mean.
+
+    The mean of what a run began with and what it came to, or of runs that began alike, is often
+    better than each (Wortsman et al. 2022, https://arxiv.org/abs/2203.05482).
 
     Raises:
-        ValueError: the file is no weight file, its network does not fit into the run's, or it is
-            not equivariant and the run is.
+        ValueError: a file is no weight file, its network does not fit into the run's or is another
+            than that of the first, or it is not equivariant and the run is.
     """
-    known, found = load_weights(weights)
+    known, found = load_weights(files[0])
     if found != spec and not growing.fits_into(known, model):
         raise ValueError(
-            f"{weights.name} is a {found.architecture} of {found.kwargs}, but the run trains "
+            f"{files[0].name} is a {found.architecture} of {found.kwargs}, but the run trains "
             f"{config.model}, a {spec.architecture} of {spec.kwargs}"
         )
+    states = [known.state_dict(), *(_state_of(file, files[0], found) for file in files[1:])]
+    known.load_state_dict({name: _mean([state[name] for state in states]) for name in states[0]})
     if config.equivariant and not equivariance.is_tied(known):
         raise ValueError(
-            f"an equivariant run begins with an equivariant network, {weights.name} is none; "
+            f"an equivariant run begins with an equivariant network, {files[0].name} is none; "
             "give --no-equivariant, or leave out --init"
         )
     growing.grow(known, model)
+
+
+def _state_of(file: Path, first: Path, spec: ModelSpec) -> dict[str, Tensor]:
+    model, found = load_weights(file)
+    if found != spec:
+        raise ValueError(
+            f"a mean is of weights of one network, {file.name} is a {found.architecture} of "
+            f"{found.kwargs}, but {first.name} a {spec.architecture} of {spec.kwargs}"
+        )
+    return model.state_dict()
+
+
+def _mean(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.stack(tuple(tensors)).mean(0)

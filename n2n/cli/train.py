@@ -56,8 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--init",
         type=Path,
+        nargs="+",
         metavar="FILE",
-        help="begin with the weights of a .safetensors file of the same network, or a smaller one",
+        help="begin with the weights of a .safetensors file of the same network, or a smaller one; "
+        "of several files with their mean",
     )
     parser.add_argument(
         "--checkpoint", type=Path, help="where to keep the checkpoint (default: beside --out)"
@@ -102,8 +104,8 @@ def _check_files(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--out names a .safetensors file, got {out}")
     if checkpoint.resolve() == out.resolve():
         raise ValueError("--checkpoint and --out must be two files")
-    if arguments.init is not None:  # its card, of which a damaged one would spoil the new one
-        shipped.card_beside(arguments.init)
+    for weights in arguments.init or ():  # of its card a damaged one would spoil the new one
+        shipped.card_beside(weights)
     for folder in {out.parent, checkpoint.parent} if processes.leads() else ():
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -171,8 +173,8 @@ def _live_run(arguments: argparse.Namespace) -> tuple[LiveRun, str]:
         checkpoint_seconds=CHECKPOINT_SECONDS,
     )
     if arguments.init is not None:
-        live.run.start_from(arguments.init)
-        live.run.origin = _seen(shipped.card_beside(arguments.init))
+        live.run.start_from(*arguments.init)
+        live.run.origin = _seen([shipped.card_beside(weights) for weights in arguments.init])
     live.run.origin["commands"] = [*live.run.origin.get("commands", []), command()]
     where = live.run.placement.label
     together = f", {processes.count()} processes" if processes.count() > 1 else ""
@@ -236,10 +238,26 @@ def _write_history(live: LiveRun, out: Path) -> None:
     figure.savefig(out.with_suffix(".png"), dpi=150)
 
 
-def _seen(card: dict[str, Any]) -> dict[str, Any]:
-    """What the card of a run tells of the weights that it began with."""
-    names = (*TOTALS, "commands", "kwargs", "grown_from")
-    return {name: card[name] for name in names if name in card}
+def _seen(cards: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the cards of the weights that a run began with tell, together.
+
+    Weights that led to others among them count once, with those.
+    """
+    apart: list[dict[str, Any]] = []
+    for card in sorted(cards, key=lambda card: len(_commands(card)), reverse=True):
+        led = _commands(card)
+        if not any(_commands(other)[: len(led)] == led for other in apart):
+            apart.append(card)
+    return {
+        **{name: cards[0][name] for name in ("kwargs", "grown_from") if name in cards[0]},
+        **{name: sum(card.get(name, 0) for card in apart) for name in TOTALS},
+        "commands": list(dict.fromkeys(line for card in apart for line in _commands(card))),
+    }
+
+
+def _commands(card: dict[str, Any]) -> list[str]:
+    commands: list[str] = card.get("commands", [])
+    return commands
 
 
 def _write_card(live: LiveRun, arguments: argparse.Namespace, source: str) -> None:

@@ -70,4 +70,6 @@ def _state_of(file: Path, first: Path, spec: ModelSpec) -> dict[str, Tensor]:
 
 
 def _mean(tensors: Sequence[Tensor]) -> Tensor:
-    return torch.stack(tuple(tensors)).mean(0)
+    """Of counts, which batch normalisation keeps, the first."""
+    first = tensors[0]
+    return torch.stack(tuple(tensors)).mean(0) if first.is_floating_point() else first

@@ -43,6 +43,19 @@ def test_a_run_begins_with_the_mean_of_several_files(tmp_path: Path) -> None:
         run.start_from(paths[0], tmp_path / "wider.safetensors")
 
 
+def test_a_mean_of_networks_with_batch_normalisation(tmp_path: Path) -> None:
+    config = replace(CONFIG, model="seed", model_kwargs={"batchnorm": "everywhere"})
+    paths = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
+    for seed, path in enumerate(paths):
+        run_of(replace(config, seed=seed)).save_weights(path)
+    run = run_of(config)
+    run.start_from(*paths)
+    states = [load_file(path) for path in paths]
+    for name, tensor in run.result.state_dict().items():
+        mean = (states[0][name].double() + states[1][name].double()) / 2
+        torch.testing.assert_close(tensor.double(), mean, rtol=1e-6, atol=1e-8)
+
+
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "first.safetensors"
     run_of().save_weights(path)

@@ -24,7 +24,7 @@ from n2n.noise import LevelRange, parse
 from n2n.noise.gaussian import Gaussian
 from n2n.randomness import keyed_rng
 
-# Where the walk ends; at 1 samples are 0.7 % less sharp, at 1.5 2 %; below nothing is gained.
+# Where the walk ends; at 1 samples are 1.2 % less sharp, at 1.5 2.8 %, at 0.4 0.5 % sharper.
 LAST_SIGMA_255 = 0.6
 # ρ: the levels are evenly spaced in σ^(1/ρ), eq. 5 of Karras et al., who take 7 down from σ 80.
 SPACING = 3

@@ -43,30 +43,27 @@ def begin_with(
         ValueError: a file is no weight file, its network does not fit into the run's or is another
             than that of the first, or it is not equivariant and the run is.
     """
-    known, found = load_weights(files[0])
+    loaded = [load_weights(file) for file in files]
+    known, found = loaded[0]
     if found != spec and not growing.fits_into(known, model):
         raise ValueError(
             f"{files[0].name} is a {found.architecture} of {found.kwargs}, but the run trains "
             f"{config.model}, a {spec.architecture} of {spec.kwargs}"
         )
-    states = [known.state_dict(), *(_state_of(file, files[0], found) for file in files[1:])]
+    for file, (network, other) in zip(files, loaded, strict=True):
+        if other != found:
+            raise ValueError(
+                f"a mean is of weights of one network, {file.name} is a {other.architecture} of "
+                f"{other.kwargs}, but {files[0].name} a {found.architecture} of {found.kwargs}"
+            )
+        if config.equivariant and not equivariance.is_tied(network):
+            raise ValueError(
+                f"an equivariant run begins with an equivariant network, {file.name} is none; "
+                "give --no-equivariant, or leave out --init"
+            )
+    states = [network.state_dict() for network, _ in loaded]
     known.load_state_dict({name: _mean([state[name] for state in states]) for name in states[0]})
-    if config.equivariant and not equivariance.is_tied(known):
-        raise ValueError(
-            f"an equivariant run begins with an equivariant network, {files[0].name} is none; "
-            "give --no-equivariant, or leave out --init"
-        )
     growing.grow(known, model)
-
-
-def _state_of(file: Path, first: Path, spec: ModelSpec) -> dict[str, Tensor]:
-    model, found = load_weights(file)
-    if found != spec:
-        raise ValueError(
-            f"a mean is of weights of one network, {file.name} is a {found.architecture} of "
-            f"{found.kwargs}, but {first.name} a {spec.architecture} of {spec.kwargs}"
-        )
-    return model.state_dict()
 
 
 def _mean(tensors: Sequence[Tensor]) -> Tensor:

@@ -97,10 +97,10 @@ def test_samples_are_named_by_seed_and_number() -> None:
 
 def test_cube_roots_of_levels_fall_evenly() -> None:
     levels = noise_levels(25)
-    assert len(levels) == STEPS + 1
+    assert len(levels) == 13
     assert (255 * levels[0], 255 * levels[-1]) == pytest.approx((25, 0.6))
     falls = [level ** (1 / 3) - below ** (1 / 3) for level, below in itertools.pairwise(levels)]
-    assert falls == pytest.approx([falls[0]] * STEPS)
+    assert falls == pytest.approx([falls[0]] * 12)
 
 
 def test_mean_and_spread_are_numpys() -> None:

@@ -1,10 +1,10 @@
-"""Command line: python -m n2n denoise | evaluate | train | study | bench."""
+"""Command line: python -m n2n denoise | evaluate | train | average | study | bench."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
-from n2n.cli import bench, denoise, evaluate, study, train
+from n2n.cli import average, bench, denoise, evaluate, study, train
 from n2n.cli.common import FAILED, WRONG_USE, first_line, say
 from n2n.devices import use_available_cores
 from n2n.images import ImageError
@@ -13,6 +13,7 @@ COMMANDS = {
     "denoise": (denoise, "denoise pictures: files and folders"),
     "evaluate": (evaluate, "measure PSNR and SSIM on a folder of clean photos"),
     "train": (train, "train a network from noisy pairs"),
+    "average": (average, "average the weights of trained networks"),
     "study": (study, "the course's data and studies"),
     "bench": (bench, "measure speed and memory beside reference points"),
 }

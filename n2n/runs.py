@@ -113,8 +113,8 @@ class Run:
         """PSNR in dB of the noisy held-out pictures themselves, as 8-bit files."""
         return self.validator.noisy_psnr_db()
 
-    def start_from(self, *weights: Path) -> None:
-        """Begin with the weights of the same network, or a smaller one, or a mean; it warms up.
+    def start_from(self, weights: Path) -> None:
+        """Begin with the weights of the same network, or of a smaller one; the run warms up.
 
         Raises:
             ValueError: the file is no weight file, or its network is none that fits into the run's.

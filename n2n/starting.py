@@ -1,10 +1,9 @@
-"""The weights that a run begins with: drawn ones, or those of files."""
+"""The weights that a run begins with: drawn ones, or those of a file."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from n2n.checkpoints import load_weights
 from n2n.config import TrainConfig
@@ -31,42 +30,22 @@ def drawn(config: TrainConfig, spec: ModelSpec, placement: Placement) -> nn.Modu
     return model
 
 
-def begin_with(
-    files: Sequence[Path], model: nn.Module, config: TrainConfig, spec: ModelSpec
-) -> None:
-    """Give it the weights of the same network, or of a smaller one; of several files their mean.
-
-    The mean of what a run began with and what it came to, or of runs that began alike, is often
-    better than each (Wortsman et al. 2022, https://arxiv.org/abs/2203.05482).
+def begin_with(weights: Path, model: nn.Module, config: TrainConfig, spec: ModelSpec) -> None:
+    """Give it the weights of the same network, or of a smaller one.
 
     Raises:
-        ValueError: a file is no weight file, its network does not fit into the run's or is another
-            than that of the first, or it is not equivariant and the run is.
+        ValueError: the file is no weight file, its network does not fit into the run's, or it is
+            not equivariant and the run is.
     """
-    loaded = [load_weights(file) for file in files]
-    known, found = loaded[0]
+    known, found = load_weights(weights)
     if found != spec and not growing.fits_into(known, model):
         raise ValueError(
-            f"{files[0].name} is a {found.architecture} of {found.kwargs}, but the run trains "
+            f"{weights.name} is a {found.architecture} of {found.kwargs}, but the run trains "
             f"{config.model}, a {spec.architecture} of {spec.kwargs}"
         )
-    for file, (network, other) in zip(files, loaded, strict=True):
-        if other != found:
-            raise ValueError(
-                f"a mean is of weights of one network, {file.name} is a {other.architecture} of "
-                f"{other.kwargs}, but {files[0].name} a {found.architecture} of {found.kwargs}"
-            )
-        if config.equivariant and not equivariance.is_tied(network):
-            raise ValueError(
-                f"an equivariant run begins with an equivariant network, {file.name} is none; "
-                "give --no-equivariant, or leave out --init"
-            )
-    states = [network.state_dict() for network, _ in loaded]
-    known.load_state_dict({name: _mean([state[name] for state in states]) for name in states[0]})
+    if config.equivariant and not equivariance.is_tied(known):
+        raise ValueError(
+            f"an equivariant run begins with an equivariant network, {weights.name} is none; "
+            "give --no-equivariant, or leave out --init"
+        )
     growing.grow(known, model)
-
-
-def _mean(tensors: Sequence[Tensor]) -> Tensor:
-    """Of counts, which batch normalisation keeps, the first."""
-    first = tensors[0]
-    return torch.stack(tuple(tensors)).mean(0) if first.is_floating_point() else first

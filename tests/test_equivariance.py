@@ -136,9 +136,6 @@ def test_what_cannot_be_equivariant_is_refused(tmp_path: Path) -> None:
     run = run_of(TOY)
     with refused("plain.safetensors is none", "--no-equivariant"):
         run.start_from(path)
-    run.save_weights(tmp_path / "tied.safetensors")
-    with refused("plain.safetensors is none"):
-        run.start_from(tmp_path / "tied.safetensors", path)
     odd = trained("residual-unet", widths=[8, 12, 8])
     assert not is_tied(odd)
     save_weights(path, odd, ModelSpec("residual-unet", SMALL | {"widths": [8, 12, 8]}))

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from dataclasses import fields
 from pathlib import Path
 
@@ -47,6 +48,8 @@ def test_command_line_runs(line: str, tmp_path: Path, monkeypatch: pytest.Monkey
     for name in ("photo.jpg", "scans/a.png", "CBSD68/b.png", "photos/c.png", "photos/d.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         images.write(tmp_path / name, sample("chelsea")[:48, :48])
+    for name in ("mine", "longer"):
+        shutil.copy(shipped.weights_path("fast"), tmp_path / f"{name}.safetensors")
     monkeypatch.chdir(tmp_path)
     for long, brief in SHORT.items():
         line = line.replace(long, brief)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from tests.tiny import assert_same, one_thread, refused  # noqa: F401  a fixture
@@ -25,35 +24,6 @@ def test_a_run_begins_with_the_weights_of_a_file(tmp_path: Path) -> None:
             assert torch.equal(network.state_dict()[name], tensor.half().float())
     rates = [step.rate for step in run.steps()]
     assert rates[:3] == pytest.approx([CONFIG.rate / 3, CONFIG.rate * 2 / 3, CONFIG.rate])
-
-
-def test_a_run_begins_with_the_mean_of_several_files(tmp_path: Path) -> None:
-    paths = [tmp_path / f"{seed}.safetensors" for seed in range(3)]
-    for seed, path in enumerate(paths):
-        run_of(replace(CONFIG, seed=seed)).save_weights(path)
-    states = [load_file(path) for path in paths]
-    run = run_of()
-    run.start_from(*paths)
-    for name, tensor in run.result.state_dict().items():
-        mean = sum(state[name].double() for state in states) / 3
-        torch.testing.assert_close(tensor, mean.float(), rtol=1e-6, atol=1e-8)
-    wider = run_of(replace(CONFIG, model_kwargs={**TINY, "widths": [4, 7]}))
-    wider.save_weights(tmp_path / "wider.safetensors")
-    with refused("a mean is of weights of one network", "wider.safetensors", "but 0.safetensors"):
-        run.start_from(paths[0], tmp_path / "wider.safetensors")
-
-
-def test_a_mean_of_networks_with_batch_normalisation(tmp_path: Path) -> None:
-    config = replace(CONFIG, model="seed", model_kwargs={"batchnorm": "everywhere"})
-    paths = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
-    for seed, path in enumerate(paths):
-        run_of(replace(config, seed=seed)).save_weights(path)
-    run = run_of(config)
-    run.start_from(*paths)
-    states = [load_file(path) for path in paths]
-    for name, tensor in run.result.state_dict().items():
-        mean = (states[0][name].double() + states[1][name].double()) / 2
-        torch.testing.assert_close(tensor.double(), mean, rtol=1e-6, atol=1e-8)
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:

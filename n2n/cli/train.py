@@ -1,7 +1,6 @@
 """`python -m n2n train`: a training run with a progress bar, a checkpoint, a history and a card."""
 
 import argparse
-import json
 import sys
 import tempfile
 from dataclasses import asdict, replace
@@ -12,22 +11,20 @@ import torch
 from tqdm import tqdm
 
 from n2n import processes, shipped
-from n2n.checkpoints import sha256
-from n2n.cli import settings
+from n2n.cli import cards, settings
 from n2n.cli.common import DONE, FAILED, StopFlag, add_device_arguments, command, say, stoppable
 from n2n.data import hold_out, photo_files, read_photos, samples
 from n2n.devices import Placement, place, processor
 from n2n.distributed import leading
 from n2n.figures import learning_curves
 from n2n.live import Event, LiveRun
-from n2n.models import ModelSpec, kmacs_per_pixel, parameter_count
+from n2n.models import ModelSpec
 from n2n.processes import PeerLost
 from n2n.recipes import photo_licences
 from n2n.runs import CHECKPOINT_SECONDS
 from n2n.saved import Saved
 from n2n.training import Diverged, OutOfMemory
 
-TOTALS = ("steps", "gigapixels", "seconds")  # of a card
 EVERY_SECONDS = 1.0  # a row of the history
 VALIDATE_SECONDS = 10.0  # nobody watches, and a look may take as long as ten steps
 FATAL = (Diverged, OutOfMemory, PeerLost)  # end a run; what was kept of it stays
@@ -56,10 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--init",
         type=Path,
-        nargs="+",
         metavar="FILE",
-        help="begin with the weights of a .safetensors file of the same network, or a smaller one; "
-        "of several files with their mean",
+        help="begin with the weights of a .safetensors file of the same network, or a smaller one",
     )
     parser.add_argument(
         "--checkpoint", type=Path, help="where to keep the checkpoint (default: beside --out)"
@@ -104,8 +99,8 @@ def _check_files(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--out names a .safetensors file, got {out}")
     if checkpoint.resolve() == out.resolve():
         raise ValueError("--checkpoint and --out must be two files")
-    for weights in arguments.init or ():  # of its card a damaged one would spoil the new one
-        shipped.card_beside(weights)
+    if arguments.init is not None:  # its card, of which a damaged one would spoil the new one
+        shipped.card_beside(arguments.init)
     for folder in {out.parent, checkpoint.parent} if processes.leads() else ():
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -173,8 +168,10 @@ def _live_run(arguments: argparse.Namespace) -> tuple[LiveRun, str]:
         checkpoint_seconds=CHECKPOINT_SECONDS,
     )
     if arguments.init is not None:
-        live.run.start_from(*arguments.init)
-        live.run.origin = _seen([shipped.card_beside(weights) for weights in arguments.init])
+        live.run.start_from(arguments.init)
+        begun = shipped.card_beside(arguments.init)
+        smaller = {name: begun[name] for name in ("kwargs", "grown_from") if name in begun}
+        live.run.origin = smaller | cards.seen([begun])
     live.run.origin["commands"] = [*live.run.origin.get("commands", []), command()]
     where = live.run.placement.label
     together = f", {processes.count()} processes" if processes.count() > 1 else ""
@@ -238,40 +235,15 @@ def _write_history(live: LiveRun, out: Path) -> None:
     figure.savefig(out.with_suffix(".png"), dpi=150)
 
 
-def _seen(cards: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the cards of the weights that a run began with tell, together.
-
-    Weights that led to others among them count once, with those.
-    """
-    apart: list[dict[str, Any]] = []
-    for card in sorted(cards, key=lambda card: len(_commands(card)), reverse=True):
-        led = _commands(card)
-        if not any(_commands(other)[: len(led)] == led for other in apart):
-            apart.append(card)
-    return {
-        **{name: cards[0][name] for name in ("kwargs", "grown_from") if name in cards[0]},
-        **{name: sum(card.get(name, 0) for card in apart) for name in TOTALS},
-        "commands": list(dict.fromkeys(line for card in apart for line in _commands(card))),
-    }
-
-
-def _commands(card: dict[str, Any]) -> list[str]:
-    commands: list[str] = card.get("commands", [])
-    return commands
-
-
 def _write_card(live: LiveRun, arguments: argparse.Namespace, source: str) -> None:
     """What the file is and how it came about, as JSON beside it."""
     run, weights = live.run, arguments.out
     training = asdict(live.config)
-    totals = dict(zip(TOTALS, (run.start, run.gigapixels, run.budget.elapsed), strict=True))
+    totals = dict(zip(cards.TOTALS, (run.start, run.gigapixels, run.budget.elapsed), strict=True))
     if live.config.teacher is not None:
         training["teacher"] = Path(live.config.teacher).name
     card = {
-        "name": weights.stem,
-        **run.spec._asdict(),
-        "parameters": parameter_count(run.result),
-        "kmacs_per_pixel": round(kmacs_per_pixel(run.result), 2),
+        **cards.of_network(weights, run.result, run.spec, arguments.recipe),
         "training": training,
         "photos": source,
         # What the weights that the run began with have seen counts, too.
@@ -281,13 +253,9 @@ def _write_card(live: LiveRun, arguments: argparse.Namespace, source: str) -> No
         "validation_psnr_db": round(run.validate().psnr_db, 3),
         "commands": run.origin["commands"],
         **_grown_from(run.spec, run.origin),
-        "sha256": sha256(weights),
+        **photo_licences(source.split(", ")),
     }
-    recipe = settings.NAMED.get(arguments.recipe)
-    if recipe is not None:
-        card |= {"purpose": recipe.purpose, "known_failures": list(recipe.known_failures)}
-    card |= photo_licences(source.split(", "))
-    weights.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
+    cards.write(weights, card)
 
 
 def _grown_from(spec: ModelSpec, origin: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from n2n.kinds import mix as mix
 from n2n.models import ModelSpec
 from n2n.models.fused import FusedResidualUNet, fusible
 from n2n.models.padding import pad_to_multiple
-from n2n.tiling import tiles
+from n2n.tiling import Tile, tiles
 
 SMALLEST_TILE_PX = 128
 Progress = Callable[[float], None]
@@ -55,6 +55,7 @@ class Denoiser:
         self.model = _placed(model, placement)
         self.stride, self.radius = int(model.stride), int(model.radius)  # type: ignore[arg-type]
         self.halo = int(getattr(model, "halo", self.radius))  # a tile's edge lies on the grid
+        self.margin = int(getattr(model, "margin", 0))
         self.tile_px = int(self.model.tile_px)  # type: ignore[arg-type]
 
     def __call__(
@@ -115,13 +116,14 @@ class Denoiser:
         """
         check_strength(strength)
         start = time.perf_counter()
-        read = [images.to_tensor(as_array_or_tensor(picture)[0]) for picture in pictures]
+        sources = [as_array_or_tensor(picture)[0] for picture in pictures]
+        plans = [self._plan(source, max(self.padded_size(source))) for source in sources]
+        read = [self._read(source, tile) for source, (tile,) in zip(sources, plans, strict=True)]
         batch = torch.cat([pad_to_multiple(image, self.stride) for image in read])
         estimates = self._network(batch, self_ensemble=False)
         results = []
-        for picture, estimate in zip(pictures, estimates, strict=True):
-            height, width = picture.shape[:2]
-            part = like(estimate[None, :, :height, :width], picture)
+        for picture, estimate, (tile,) in zip(pictures, estimates, plans, strict=True):
+            part = like(estimate[None, ..., *tile.keep], picture)
             results.append(mix(picture, part, strength))
         milliseconds = 1000 * (time.perf_counter() - start) / len(pictures)
         where = self.placement.label
@@ -132,8 +134,8 @@ class Denoiser:
 
     def padded_size(self, picture: np.ndarray) -> tuple[int, int]:
         """Height and width of what the network sees of a picture: multiples of its stride."""
-        height, width = picture.shape[:2]
-        return height + -height % self.stride, width + -width % self.stride
+        sides = [side + 2 * self.margin for side in picture.shape[:2]]
+        return sides[0] + -sides[0] % self.stride, sides[1] + -sides[1] % self.stride
 
     def _tiled(
         self,
@@ -171,24 +173,32 @@ class Denoiser:
         self_ensemble: bool,
         progress: Progress | None,
     ) -> Any:  # noqa: ANN401
-        height, width = source.shape[-2:] if isinstance(source, Tensor) else source.shape[:2]
-        plan = tiles(height, width, tile_px, self.halo, self.stride)
+        plan = self._plan(source, tile_px)
         result: Any = (
             torch.empty_like(source) if isinstance(source, Tensor) else np.empty_like(source)
         )
         for index, tile in enumerate(plan):
+            estimate = self._network(self._read(source, tile), self_ensemble)
+            part: Any = estimate[..., *tile.keep]
             if isinstance(source, Tensor):
-                estimate = self._network(source[..., *tile.read], self_ensemble)
-                part: Any = estimate[..., *tile.keep]
                 result[..., *tile.write] = mix(source[..., *tile.write], part, strength)
             else:
-                read = images.to_tensor(source[tile.read], channels_last=self.channels_last)
-                estimate = self._network(read, self_ensemble)
-                part = like(estimate[..., *tile.keep], source)
+                part = like(part, source)
                 result[tile.write] = mix(source[tile.write], part, strength)
             if progress is not None:
                 progress((index + 1) / len(plan))
         return result
+
+    def _plan(self, source: Tensor | np.ndarray, tile_px: int) -> list[Tile]:
+        height, width = source.shape[-2:] if isinstance(source, Tensor) else source.shape[:2]
+        return tiles(height, width, tile_px, self.halo, self.stride, self.margin)
+
+    def _read(self, source: Tensor | np.ndarray, tile: Tile) -> Tensor:
+        """What the network sees for one tile of the picture: (B, 3, h, w) float."""
+        rows, columns = tile.read
+        if isinstance(source, Tensor):
+            return source[..., rows, :][..., columns]
+        return images.to_tensor(source[rows][:, columns], channels_last=self.channels_last)
 
     @torch.inference_mode()
     def _network(self, noisy: Tensor, self_ensemble: bool) -> Tensor:

@@ -20,6 +20,7 @@ from n2n.devices import Placement, place
 from n2n.losses import create_loss
 from n2n.models import model_spec
 from n2n.models.equivariance import Ties
+from n2n.models.padding import amid_border
 from n2n.noise import LevelRange, Noise, parse
 from n2n.optimizers import ADAPTIVE, create_optimizer
 from n2n.saved import Saved, other_version
@@ -237,8 +238,7 @@ class Run:
     def network(self, noisy: Tensor) -> Tensor:
         """What the averaged network makes of (B, 3, h, w), at the run's precision."""
         with torch.inference_mode(), self.autocast():
-            estimate: Tensor = self.result.eval()(noisy)
-        return estimate.float()
+            return amid_border(self.result.eval(), noisy).float()
 
     def validate(self) -> Validation:
         """The averaged network on the held-out photos, at one fixed draw of the noise."""

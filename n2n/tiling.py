@@ -5,15 +5,17 @@ from collections.abc import Iterator
 from itertools import pairwise, product
 from typing import NamedTuple
 
+from n2n.models.padding import Index, mirrored
+
 # The width of a window is a multiple of it: of a map 143 px wide the convolutions take a quarter
 # longer than of one with 144.
 GRID_PX = 32
 
 
 class Span(NamedTuple):
-    """One tile on one axis: read here, of that keep this part, write it there."""
+    """One tile on one axis: read these pixels, of that keep this part, write it there."""
 
-    read: slice
+    read: Index
     keep: slice
     write: slice
 
@@ -21,23 +23,27 @@ class Span(NamedTuple):
 class Tile(NamedTuple):
     """One tile of a picture: (rows, columns) to read, to keep of the result, and to write."""
 
-    read: tuple[slice, slice]
+    read: tuple[Index, Index]
     keep: tuple[slice, slice]
     write: tuple[slice, slice]
 
 
-def spans(length: int, count: int, halo: int, stride: int = 1, grid: int = 1) -> Iterator[Span]:
+def spans(
+    length: int, count: int, halo: int, stride: int = 1, grid: int = 1, margin: int = 0
+) -> Iterator[Span]:
     """Cover an axis of `length` px by `count` tiles that all read as much, on the stride's grid.
 
-    What a tile reads within `halo` px of its ends it does not write, but at the ends of the axis.
+    Around it the axis goes on for `margin` px, mirrored. What a tile reads within `halo` px of its
+    ends it does not write, but at the ends of the axis.
     """
-    read = read_px(length, count, halo, stride, grid)
-    last = _on_grid(length, stride) - read
-    starts = [min(index * (read - 2 * halo), last) for index in range(count)]
-    edges = [0, *(start + read - halo for start in starts[:-1]), length]
+    surrounded = length + 2 * margin
+    read = read_px(surrounded, count, halo, stride, grid)
+    last = _on_grid(surrounded, stride) - read
+    starts = [min(index * (read - 2 * halo), last) - margin for index in range(count)]
+    edges = [0, *(min(start + read - halo, length) for start in starts[:-1]), length]
     for start, (low, high) in zip(starts, pairwise(edges), strict=True):
         yield Span(
-            slice(start, min(start + read, length)),
+            mirrored(length, start, min(start + read, length + margin)),
             slice(low - start, high - start),
             slice(low, high),
         )
@@ -52,8 +58,12 @@ def read_px(length: int, count: int, halo: int, stride: int = 1, grid: int = 1) 
     return min(_on_grid(least, math.lcm(stride, grid)), _on_grid(length, stride))
 
 
-def tiles(height: int, width: int, tile_px: int, halo: int, stride: int = 1) -> list[Tile]:
+def tiles(
+    height: int, width: int, tile_px: int, halo: int, stride: int = 1, margin: int = 0
+) -> list[Tile]:
     """Cover a picture by tiles that read no more than a square of `tile_px` and its halo does.
+
+    They see the picture with `margin` px of its mirrored border around it, a multiple of `stride`.
 
     They all read a window of one shape, since a network prepares itself for every new one; of the
     shapes that will do, the one by which least is read twice. All lie on the network's stride; then
@@ -62,8 +72,10 @@ def tiles(height: int, width: int, tile_px: int, halo: int, stride: int = 1) -> 
     halo = _on_grid(halo, stride)
     most = _on_grid(max(tile_px, 1), stride) + 2 * halo
     grid = GRID_PX if tile_px >= 8 * GRID_PX else 1
-    down, across = min(_grids(height, width, most**2, halo, (stride, grid)))[1:]
-    rows, columns = spans(height, down, halo, stride), spans(width, across, halo, stride, grid)
+    sides = height + 2 * margin, width + 2 * margin
+    down, across = min(_grids(*sides, most**2, halo, (stride, grid)))[1:]
+    rows = spans(height, down, halo, stride, margin=margin)
+    columns = spans(width, across, halo, stride, grid, margin)
     return [
         Tile((y.read, x.read), (y.keep, x.keep), (y.write, x.write))
         for y, x in product(rows, columns)

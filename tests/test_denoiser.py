@@ -155,6 +155,23 @@ def test_strength_outside_its_range_is_refused(negative: Denoiser, strength: flo
         negative(pixels(8, 8), strength=strength)
 
 
+@pytest.mark.parametrize("sides", [(21, 30), (64, 3), (2, 5), (1, 1)])
+@torch.inference_mode()
+def test_a_picture_is_denoised_amid_its_mirrored_border(
+    small: Denoiser, sides: tuple[int, int]
+) -> None:
+    noisy = pixels(*sides, 3, dtype=np.float32)
+    margin = small.margin
+    assert margin == 4
+    around = ((margin, margin), (margin, margin), (0, 0))
+    seen = torch.from_numpy(np.pad(noisy, around, mode="reflect")).permute(2, 0, 1)[None]
+    expected = small.model(seen)[0, :, margin : margin + sides[0], margin : margin + sides[1]]
+    found = torch.from_numpy(small(noisy)).permute(2, 0, 1)
+    torch.testing.assert_close(found, expected)
+    image = torch.from_numpy(noisy).permute(2, 0, 1)[None]
+    torch.testing.assert_close(small(image)[0], expected)
+
+
 def test_self_ensemble_is_the_mean_of_eight_views(small: Denoiser) -> None:
     noisy = pixels(22, 30, 3, dtype=np.float32)
     views = []

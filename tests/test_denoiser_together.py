@@ -53,8 +53,8 @@ def test_the_padded_size_is_what_the_network_sees(name: str) -> None:
     rows, columns = denoise.padded_size(one)
     assert denoise.padded_size(other) == (columns, rows)
     assert (rows % denoise.stride, columns % denoise.stride) == (0, 0)
-    assert 0 <= rows - 17 < denoise.stride
-    assert 0 <= columns - 30 < denoise.stride
+    assert 0 <= rows - 17 - 2 * denoise.margin < denoise.stride
+    assert 0 <= columns - 30 - 2 * denoise.margin < denoise.stride
 
 
 def test_what_cannot_be_together_is_refused(small: Denoiser) -> None:

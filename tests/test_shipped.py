@@ -102,8 +102,9 @@ def test_the_recipe_is_what_was_run(name: str) -> None:
         assert Curve(**card["training"]).network == name
         return
     assert card["known_failures"] == list(RECIPES[name].known_failures)
-    # A run that ended by the clock took so many steps.
-    config = replace(TrainConfig(**card["training"]), steps=card["steps"], seconds=None)
+    config = TrainConfig(**card["training"])
+    if config.seconds is not None:  # a run that ended by the clock took so many steps
+        config = replace(config, steps=card["steps"], seconds=None)
     assert config == RECIPES[name].config
 
 
@@ -187,16 +188,11 @@ def test_flat_grey_stays(name: str, precision: Placement, grey: int) -> None:
 
 
 @every_white_model
-def test_flat_colours_stay_as_far_as_the_card_says(name: str) -> None:
-    (failure,) = (text for text in shipped.card(name)["known_failures"] if "flat" in text)
-    at_border, inside = map(int, re.findall(r"(\d+)/255", failure))
-    off = np.zeros((96, 96), int)
+@every_precision
+def test_flat_colours_stay(name: str, precision: Placement) -> None:
     for colour in itertools.product((0, 128, 255), repeat=3):
         flat = np.broadcast_to(np.array(colour, np.uint8), (96, 96, 3)).copy()
-        change = np.abs(denoiser(name)(flat).astype(int) - flat)
-        off = np.maximum(off, change.max(-1))
-    assert off.max() <= at_border
-    assert off[8:-8, 8:-8].max() <= inside <= 2
+        assert levels_off(denoiser(name, precision)(flat), flat) <= 1
 
 
 @every_white_model
@@ -225,20 +221,14 @@ def gradients(side: int) -> list[np.ndarray]:
 
 @every_white_model
 @every_precision
-def test_clean_smooth_pictures_stay_as_far_as_the_card_says(
-    name: str, precision: Placement
-) -> None:
-    (failure,) = (text for text in shipped.card(name)["known_failures"] if "gradient" in text)
-    most, most_tiny = map(int, re.findall(r"(\d+)/255", failure))
+def test_clean_smooth_and_tiny_pictures_stay(name: str, precision: Placement) -> None:
     denoise = denoiser(name, precision)
     for ramp in [*gradients(96), gradients(192)[1]]:
-        off = np.abs(denoise(ramp).astype(int) - ramp)
-        assert off.max() <= most <= 2
-        assert (off > 1).sum() <= 6  # values, of 27,648 and more
-    for side in (1, 8):
+        assert levels_off(denoise(ramp), ramp) <= 1
+    for side in (1, 2, 3, 8):
         for grey in (0, 64, 128, 200, 240, 255):
             tiny = np.full((side, side, 3), grey, np.uint8)
-            assert levels_off(denoise(tiny), tiny) <= most_tiny <= 3
+            assert levels_off(denoise(tiny), tiny) <= 1
 
 
 @every_model

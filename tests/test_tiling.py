@@ -12,22 +12,31 @@ from n2n.tiling import read_px, spans, tiles
 from tests.tiny import CPU, one_thread, random_picture, randomize  # noqa: F401  a fixture
 
 
+@pytest.mark.parametrize("margins", [0, 1, 2])
 @pytest.mark.parametrize(("halo", "stride"), [(0, 1), (1, 1), (8, 4), (100, 1), (32, 16)])
 @pytest.mark.parametrize("length", [1, 2, 15, 16, 17, 63, 130, 1000])
-def test_spans_cover_an_axis_exactly_once(length: int, halo: int, stride: int) -> None:
+def test_spans_cover_an_axis_exactly_once(
+    length: int, halo: int, stride: int, margins: int
+) -> None:
     axis = np.arange(length)
+    margin = margins * stride
+    around = np.pad(axis, margin, mode="reflect")
     for count in range(1, 12):
-        size = read_px(length, count, halo, stride)
-        if count > 1 and (count - 2) * (size - 2 * halo) >= length - size:
+        size = read_px(length + 2 * margin, count, halo, stride)
+        if count > 1 and (count - 2) * (size - 2 * halo) >= length + 2 * margin - size:
             break  # fewer would do
         written: list[int] = []
-        for read, keep, write in spans(length, count, halo, stride):
+        for read, keep, write in spans(length, count, halo, stride, margin=margin):
+            seen = axis[read]
+            start = write.start - keep.start + margin  # where it begins to read
+            stop = start + len(seen)
             # What is kept of what was read is what is written, with all the halo around it.
-            np.testing.assert_array_equal(axis[read][keep], axis[write])
-            assert read.start % stride == 0
-            assert read.stop in (length, read.start + size)
-            assert read.start == 0 or write.start - read.start >= halo
-            assert read.stop == length or read.stop - write.stop >= halo
+            np.testing.assert_array_equal(seen[keep], axis[write])
+            np.testing.assert_array_equal(seen, around[start:stop])
+            assert start % stride == 0
+            assert stop in (len(around), start + size)
+            assert start == 0 or keep.start >= halo
+            assert stop == len(around) or len(seen) - keep.stop >= halo
             written += list(axis[write])
         assert written == list(axis)
 
@@ -39,17 +48,21 @@ def test_spans_cover_an_axis_exactly_once(length: int, halo: int, stride: int) -
 def test_tiles_cover_a_picture_exactly_once(
     shape: tuple[int, int], tile: int, halo: int, stride: int
 ) -> None:
-    count = np.zeros(shape, int)
-    windows = set()
-    for part in tiles(*shape, tile, halo, stride):
-        count[part.write] += 1
-        assert count[part.read][part.keep].shape == count[part.write].shape
-        # The last one may lack what the network pads.
-        windows.add(tuple(math.ceil(size / stride) for size in count[part.read].shape))
-    assert (count == 1).all()
-    assert len(windows) == 1
-    most = math.ceil(tile / stride) + 2 * math.ceil(halo / stride)
-    assert math.prod(windows.pop()) <= most**2
+    places = np.arange(math.prod(shape)).reshape(shape)
+    for margin in (0, stride):
+        count = np.zeros(shape, int)
+        windows = set()
+        for part in tiles(*shape, tile, halo, stride, margin):
+            count[part.write] += 1
+            rows, columns = part.read
+            seen = places[rows][:, columns]
+            np.testing.assert_array_equal(seen[part.keep], places[part.write])
+            # The last one may lack what the network pads.
+            windows.add(tuple(math.ceil(size / stride) for size in seen.shape))
+        assert (count == 1).all()
+        assert len(windows) == 1
+        most = math.ceil(tile / stride) + 2 * math.ceil(halo / stride)
+        assert math.prod(windows.pop()) <= most**2
 
 
 def test_the_shape_of_the_picture_decides_that_of_the_tiles() -> None:
@@ -62,7 +75,7 @@ def test_the_shape_of_the_picture_decides_that_of_the_tiles() -> None:
 def test_windows_have_widths_that_a_processor_likes() -> None:
     """12 MP by tiles of 970: 1144 px would do in width, of which oneDNN makes maps of 143."""
     plan = tiles(3000, 4000, 970, 92, 8)
-    assert {part.read[1].stop - part.read[1].start for part in plan} == {1152}
+    assert {len(np.arange(4000)[part.read[1]]) for part in plan} == {1152}
 
 
 def long_enough(denoise: Denoiser, count: float) -> int:

@@ -1,7 +1,10 @@
-"""Pad a picture to whole multiples and crop back, so that a network takes any size."""
+"""What a network sees beyond a picture: its border, mirrored."""
 
-from torch import Tensor
+import numpy as np
+from torch import Tensor, nn
 from torch.nn import functional
+
+Index = slice | np.ndarray
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
@@ -20,3 +23,21 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
             mode = "reflect" if more < length else "replicate"
             image = functional.pad(image, sides, mode=mode)
     return image
+
+
+def mirrored(length: int, start: int, stop: int) -> Index:
+    """Which pixels of an axis of `length` stand from `start` to `stop`, if mirrored at its ends."""
+    if start >= 0 and stop <= length:
+        return slice(start, stop)
+    there_and_back = max(2 * (length - 1), 1)
+    place = np.arange(start, stop) % there_and_back
+    return np.minimum(place, there_and_back - place)
+
+
+def amid_border(network: nn.Module, noisy: Tensor) -> Tensor:
+    """What a network makes of (B, 3, H, W) amid as much mirrored border as its `margin` says."""
+    margin = int(getattr(network, "margin", 0))
+    height, width = noisy.shape[-2:]
+    rows, columns = (mirrored(side, -margin, side + margin) for side in (height, width))
+    estimate: Tensor = network(noisy[..., rows, :][..., columns])
+    return estimate[..., margin : margin + height, margin : margin + width]

@@ -147,6 +147,9 @@ class ResidualUNet(Trunk):
         convolutions = 2 * UNSHUFFLE + 4 * blocks * sum(strides[:-1]) + 2 * middle * strides[-1]
         self.radius = 2 + convolutions + self.stride
         self.halo = _halo(blocks, middle, strides)
+        # A layer sees zeros beyond the border, and in crops of photos there is little border to
+        # learn that from: so a picture is denoised with as much of its mirrored border around it.
+        self.margin = self.stride
         # With its halo the largest map, at half resolution, is 32 MB at most in bf16: larger
         # ones the system takes back after every layer, and clears again for the next.
         side = math.isqrt(32_000_000 // 2 * UNSHUFFLE**2 // widths[0])

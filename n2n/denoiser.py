@@ -196,9 +196,14 @@ class Denoiser:
     def _read(self, source: Tensor | np.ndarray, tile: Tile) -> Tensor:
         """What the network sees for one tile of the picture: (B, 3, h, w) float."""
         rows, columns = tile.read
-        if isinstance(source, Tensor):
-            return source[..., rows, :][..., columns]
-        return images.to_tensor(source[rows][:, columns], channels_last=self.channels_last)
+        there = (..., rows, slice(None)) if isinstance(source, Tensor) else (rows,)
+        across = (..., columns) if isinstance(source, Tensor) else (slice(None), columns)
+        # The slice first: places copy what they take, and would of all of a wide picture.
+        first, last = (there, across) if isinstance(rows, slice) else (across, there)
+        read = source[first][last]
+        if isinstance(read, Tensor):
+            return read
+        return images.to_tensor(read, channels_last=self.channels_last)
 
     @torch.inference_mode()
     def _network(self, noisy: Tensor, self_ensemble: bool) -> Tensor:

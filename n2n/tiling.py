@@ -40,7 +40,8 @@ def spans(
     read = read_px(surrounded, count, halo, stride, grid)
     last = _on_grid(surrounded, stride) - read
     starts = [min(index * (read - 2 * halo), last) - margin for index in range(count)]
-    edges = [0, *(min(start + read - halo, length) for start in starts[:-1]), length]
+    ends = (start + read - halo for start in starts[:-1])
+    edges = [0, *(min(max(end, 0), length) for end in ends), length]
     for start, (low, high) in zip(starts, pairwise(edges), strict=True):
         yield Span(
             mirrored(length, start, min(start + read, length + margin)),

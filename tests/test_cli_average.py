@@ -116,16 +116,23 @@ def test_a_card_counts_once_what_led_to_several(
 def test_the_settings_are_those_of_the_first(tmp_path: Path) -> None:
     first, second = drawn(tmp_path, 2)
     told = [
-        {"training": {"steps": None, "seconds": 5}, "steps": 70, "device": "GPU", "photos": "a"},
-        {"training": {"steps": 9, "seconds": None}, "steps": 79, "device": "CPU", "photos": "a"},
-    ]
+        {"training": {"steps": None, "seconds": 5}, "steps": 70, "commands": ["one"],
+         "device": "GPU", "photos": "a", "photo_licences": {"a": "CC0"}},
+        {"training": {"steps": 9, "seconds": None}, "steps": 79, "commands": ["one", "two"],
+         "device": "CPU; GPU", "photos": "a; b", "photo_licences": {"a": "CC0", "b": "research"}},
+    ]  # fmt: skip
     for path, card in zip((first, second), told, strict=True):
         path.with_suffix(".json").write_text(json.dumps(card))
     assert run("average", first, second, "--out", tmp_path / "mean.safetensors") == 0
     card = card_of(tmp_path / "mean.safetensors")
     assert card["training"] == {"steps": 70, "seconds": None}  # a run that ended by the clock
-    assert (card["device"], card["photos"]) == ("GPU; CPU", "a")
+    assert (card["device"], card["photos"]) == ("GPU; CPU", "a; b")
+    assert card["photo_licences"] == {"a": "CC0", "b": "research"}
     assert "purpose" not in card
+    second.with_suffix(".json").unlink()
+    assert run("average", second, first, "--out", tmp_path / "mean.safetensors") == 0
+    card = card_of(tmp_path / "mean.safetensors")
+    assert not {"training", "photo_licences", "processor"} & card.keys()
 
 
 def test_totals_by_hand() -> None:
@@ -140,4 +147,8 @@ def test_totals_by_hand() -> None:
         "seconds": 0.5,
         "commands": ["a", "b", "c", "d"],
     }
+    # A mean that has one of them in it, and is averaged with it and another.
+    mean = {"commands": ["a", "b", "d", "mean"], "gigapixels": 32}
+    again = cards.seen([mean, named[0], named[-1], {"commands": ["a", "e"], "gigapixels": 27}])
+    assert again["gigapixels"] == 33
     assert cards.seen([{}]) == {"steps": 0, "gigapixels": 0, "seconds": 0, "commands": []}

@@ -91,7 +91,8 @@ def test_the_card_describes_the_file(name: str) -> None:
     assert (card["architecture"], card["kwargs"]) == spec
     assert card["parameters"] == parameter_count(model)
     assert card["kmacs_per_pixel"] == pytest.approx(kmacs_per_pixel(model), abs=0.005)
-    folders = card["photos"].partition(" (")[0].split(", ")
+    sources = [source.partition(" (")[0] for source in card["photos"].split("; ")]
+    folders = {folder for source in sources for folder in source.split(", ")}
     assert card["photo_licences"] == {folder: PHOTO_LICENCES[folder] for folder in folders}
 
 

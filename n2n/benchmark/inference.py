@@ -14,6 +14,7 @@ from n2n.checkpoints import load_weights
 from n2n.data.samples import sample
 from n2n.denoiser import Denoiser, load
 from n2n.models import kmacs_per_pixel
+from n2n.models.padding import amid_border
 from n2n.noise import create_noise
 from n2n.randomness import keyed_rng
 from n2n.shipped import weights_path
@@ -118,12 +119,15 @@ def _against_plain(
 
 
 def plain_call(name: str, picture: np.ndarray) -> Work:
-    """The network as PyTorch runs it if nobody thinks of speed: fp32, whole, conversions too."""
+    """The network as PyTorch runs it if nobody thinks of speed: fp32, whole, conversions too.
+
+    Amid the mirrored border, too: both do the same.
+    """
     model = load_weights(weights_path(name))[0].eval()
 
     def work() -> None:
         with torch.inference_mode():
-            images.to_uint8(model(images.to_tensor(picture)))
+            images.to_uint8(amid_border(model, images.to_tensor(picture)))
 
     return work
 

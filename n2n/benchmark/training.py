@@ -35,9 +35,9 @@ def measure(quick: bool) -> Iterator[Measured]:
 
 
 def _loop(quick: bool) -> Iterator[Measured]:
-    """`train()`, and a whole run of `fast` as it is trained, beside forward, backward and step."""
+    """`train()`, and a whole run of `fast` on a CPU, beside forward, backward and step."""
     runs = QUICK_RUNS if quick else RUNS
-    batch, crop_px = (2, 32) if quick else (32, 64)  # those of the recipe are for a GPU
+    batch, crop_px = (2, 32) if quick else (32, 64)
     config = replace(RECIPES["fast"].config, batch=batch, crop_px=crop_px)
     run = Run(config, *training_and_validation(), place("cpu"))
     batches = [run.pairs.at(step) for step in range(4)]

@@ -45,7 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the mean, and its card.
 
     The mean of what a run began with and what it came to, or of runs that began alike, is often
-    better than each (Wortsman et al. 2022, https://arxiv.org/abs/2203.05482).
+    better than each (Wortsman et al. 2022, https://arxiv.org/abs/2203.05482). Of what led to
+    several of them the card counts once what is among them.
     """
     files, out = arguments.inputs, arguments.out
     if out.suffix != ".safetensors":
@@ -79,13 +80,18 @@ def run(arguments: argparse.Namespace) -> int:
 def _told(led: Sequence[cards.Card]) -> cards.Card:
     """What the cards tell of the training, the settings being those of the first."""
     first = led[0]
-    told: cards.Card = {
-        name: first[name] for name in ("training", "photo_licences", "grown_from") if name in first
-    }
-    if first.get("training", {}).get("seconds") is not None:  # the totals no longer tell its steps
-        told["training"] = first["training"] | {"steps": first.get("steps"), "seconds": None}
+    told: cards.Card = {name: first[name] for name in ("training", "grown_from") if name in first}
+    by_clock = first.get("training", {}).get("seconds") is not None
+    if by_clock and len(first.get("commands", [])) == 1:  # the totals will not tell its steps
+        told["training"] = first["training"] | {"steps": first["steps"], "seconds": None}
     for name in JOINED:
-        told[name] = "; ".join(dict.fromkeys(card[name] for card in led if name in card))
+        parts = [part for card in led if name in card for part in card[name].split("; ")]
+        if parts:
+            told[name] = "; ".join(dict.fromkeys(parts))
+    if all("photo_licences" in card for card in led):
+        told["photo_licences"] = {
+            folder: licence for card in led for folder, licence in card["photo_licences"].items()
+        }
     return told
 
 

@@ -18,17 +18,19 @@ Card = dict[str, Any]
 def seen(cards: Sequence[Card]) -> Card:
     """Totals and commands of the weights that others began with, or are the mean of.
 
-    What led to others among them counts once.
+    What led to others counts once, if it is among them.
     """
     distinct = {tuple(card.get("commands", [])): card for card in cards}
-    totals: dict[str, float] = dict.fromkeys(TOTALS, 0)
-    for led, card in distinct.items():
-        before = [led[:count] for count in range(len(led)) if led[:count] in distinct]
-        earlier = distinct[before[-1]] if before else {}
-        for name in TOTALS:
-            totals[name] += card.get(name, 0) - earlier.get(name, 0)
+    own: dict[tuple[str, ...], list[float]] = {}  # of each what none of the others has
+    for led in sorted(distinct, key=len):
+        before = [own[other] for other in own if set(other) < set(led)]
+        totals = (distinct[led].get(name, 0) for name in TOTALS)
+        own[led] = [total - sum(part) for total, *part in zip(totals, *before, strict=True)]
     return {
-        **{name: round(total, 3) for name, total in totals.items()},
+        **{
+            name: round(sum(all_of), 3)
+            for name, all_of in zip(TOTALS, zip(*own.values(), strict=True), strict=True)
+        },
         "commands": list(dict.fromkeys(line for led in distinct for line in led)),
     }
 

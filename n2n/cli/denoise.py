@@ -107,7 +107,7 @@ def _outcomes(
             yield _line(source, error)
             continue
         size = denoiser.padded_size(opened.picture.pixels)
-        if one_by_one or math.prod(size) > SMALL_PX:
+        if one_by_one or math.prod(opened.picture.pixels.shape[:2]) > SMALL_PX:
             yield _alone(denoiser, opened, arguments)
             continue
         waiting[size].append(opened)

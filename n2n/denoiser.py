@@ -21,7 +21,7 @@ from n2n.kinds import check_strength as check_strength  # the command line asks 
 from n2n.kinds import mix as mix
 from n2n.models import ModelSpec
 from n2n.models.fused import FusedResidualUNet, fusible
-from n2n.models.padding import pad_to_multiple
+from n2n.models.padding import pad_to_multiple, read
 from n2n.tiling import Tile, tiles
 
 SMALLEST_TILE_PX = 128
@@ -118,8 +118,8 @@ class Denoiser:
         start = time.perf_counter()
         sources = [as_array_or_tensor(picture)[0] for picture in pictures]
         plans = [self._plan(source, max(self.padded_size(source))) for source in sources]
-        read = [self._read(source, tile) for source, (tile,) in zip(sources, plans, strict=True)]
-        batch = torch.cat([pad_to_multiple(image, self.stride) for image in read])
+        seen = [self._read(source, tile) for source, (tile,) in zip(sources, plans, strict=True)]
+        batch = torch.cat([pad_to_multiple(image, self.stride) for image in seen])
         estimates = self._network(batch, self_ensemble=False)
         results = []
         for picture, estimate, (tile,) in zip(pictures, estimates, plans, strict=True):
@@ -195,15 +195,9 @@ class Denoiser:
 
     def _read(self, source: Tensor | np.ndarray, tile: Tile) -> Tensor:
         """What the network sees for one tile of the picture: (B, 3, h, w) float."""
-        rows, columns = tile.read
-        there = (..., rows, slice(None)) if isinstance(source, Tensor) else (rows,)
-        across = (..., columns) if isinstance(source, Tensor) else (slice(None), columns)
-        # The slice first: places copy what they take, and would of all of a wide picture.
-        first, last = (there, across) if isinstance(rows, slice) else (across, there)
-        read = source[first][last]
-        if isinstance(read, Tensor):
-            return read
-        return images.to_tensor(read, channels_last=self.channels_last)
+        if isinstance(source, Tensor):
+            return read(source, *tile.read)
+        return images.to_tensor(read(source, *tile.read), channels_last=self.channels_last)
 
     @torch.inference_mode()
     def _network(self, noisy: Tensor, self_ensemble: bool) -> Tensor:

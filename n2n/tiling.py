@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import pairwise, product
 from typing import NamedTuple
 
-from n2n.models.padding import Index, mirrored
+from n2n.models.padding import Part, mirrored
 
 # The width of a window is a multiple of it: of a map 143 px wide the convolutions take a quarter
 # longer than of one with 144.
@@ -15,7 +15,7 @@ GRID_PX = 32
 class Span(NamedTuple):
     """One tile on one axis: read these pixels, of that keep this part, write it there."""
 
-    read: Index
+    read: Part
     keep: slice
     write: slice
 
@@ -23,7 +23,7 @@ class Span(NamedTuple):
 class Tile(NamedTuple):
     """One tile of a picture: (rows, columns) to read, to keep of the result, and to write."""
 
-    read: tuple[Index, Index]
+    read: tuple[Part, Part]
     keep: tuple[slice, slice]
     write: tuple[slice, slice]
 
@@ -33,15 +33,14 @@ def spans(
 ) -> Iterator[Span]:
     """Cover an axis of `length` px by `count` tiles that all read as much, on the stride's grid.
 
-    Around it the axis goes on for `margin` px, mirrored. What a tile reads within `halo` px of its
-    ends it does not write, but at the ends of the axis.
+    Around it the axis goes on for `margin` px, mirrored, fewer than `halo` unless that is 0. What a
+    tile reads within `halo` px of its ends it does not write, but at the ends of the axis.
     """
     surrounded = length + 2 * margin
     read = read_px(surrounded, count, halo, stride, grid)
     last = _on_grid(surrounded, stride) - read
     starts = [min(index * (read - 2 * halo), last) - margin for index in range(count)]
-    ends = (start + read - halo for start in starts[:-1])
-    edges = [0, *(min(max(end, 0), length) for end in ends), length]
+    edges = [0, *(min(start + read - halo, length) for start in starts[:-1]), length]
     for start, (low, high) in zip(starts, pairwise(edges), strict=True):
         yield Span(
             mirrored(length, start, min(start + read, length + margin)),

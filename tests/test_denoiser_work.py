@@ -48,7 +48,7 @@ def test_tiled_equals_whole(small: Denoiser, kind: str) -> None:
 
 def test_progress_rises_to_one(small: Denoiser) -> None:
     told: list[float] = []
-    small.tile_px, small.halo = 16, 0
+    small.tile_px, small.halo, small.margin = 16, 0, 0
     done = small.run(photo(40, 50), progress=told.append)
     assert len(told) >= 40 * 50 / 16**2
     assert told == pytest.approx([count / len(told) for count in range(1, len(told) + 1)])
@@ -68,7 +68,7 @@ def test_raising_in_progress_stops_the_work(small: Denoiser) -> None:
         if len(told) == 3:
             raise Stopped
 
-    small.tile_px, small.halo = 16, 0
+    small.tile_px, small.halo, small.margin = 16, 0, 0
     with pytest.raises(Stopped):
         small.run(photo(40, 50), progress=stop_at_third)
     assert len(told) == 3

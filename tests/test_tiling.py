@@ -8,6 +8,7 @@ import torch
 
 from n2n.denoiser import Denoiser
 from n2n.models import MODELS, ModelSpec
+from n2n.models.padding import read
 from n2n.tiling import read_px, spans, tiles
 from tests.tiny import CPU, one_thread, random_picture, randomize  # noqa: F401  a fixture
 
@@ -19,15 +20,15 @@ def test_spans_cover_an_axis_exactly_once(
     length: int, halo: int, stride: int, margins: int
 ) -> None:
     axis = np.arange(length)
-    margin = margins * stride
+    margin = margins * stride if halo > margins * stride else 0
     around = np.pad(axis, margin, mode="reflect")
     for count in range(1, 12):
         size = read_px(length + 2 * margin, count, halo, stride)
         if count > 1 and (count - 2) * (size - 2 * halo) >= length + 2 * margin - size:
             break  # fewer would do
         written: list[int] = []
-        for read, keep, write in spans(length, count, halo, stride, margin=margin):
-            seen = axis[read]
+        for part, keep, write in spans(length, count, halo, stride, margin=margin):
+            seen = np.pad(axis[part.inside], (part.before, part.behind), mode="reflect")
             start = write.start - keep.start + margin  # where it begins to read
             stop = start + len(seen)
             # What is kept of what was read is what is written, with all the halo around it.
@@ -49,13 +50,12 @@ def test_tiles_cover_a_picture_exactly_once(
     shape: tuple[int, int], tile: int, halo: int, stride: int
 ) -> None:
     places = np.arange(math.prod(shape)).reshape(shape)
-    for margin in (0, 2 * stride):
+    for margin in (0, stride) if halo > stride else (0,):
         count = np.zeros(shape, int)
         windows = set()
         for part in tiles(*shape, tile, halo, stride, margin):
             count[part.write] += 1
-            rows, columns = part.read
-            seen = places[rows][:, columns]
+            seen = read(places, *part.read)
             np.testing.assert_array_equal(seen[part.keep], places[part.write])
             # The last one may lack what the network pads.
             windows.add(tuple(math.ceil(size / stride) for size in seen.shape))
@@ -67,15 +67,15 @@ def test_tiles_cover_a_picture_exactly_once(
 
 def test_the_shape_of_the_picture_decides_that_of_the_tiles() -> None:
     """By hand: 1024 × 1024 by two halves of it, since four quarters would read more twice."""
-    read = [part.read for part in tiles(1024, 1024, 800, 64, 8)]
-    assert read == [(slice(0, 1024), slice(0, 576)), (slice(0, 1024), slice(448, 1024))]
+    seen = [[axis.inside for axis in part.read] for part in tiles(1024, 1024, 800, 64, 8)]
+    assert seen == [[slice(0, 1024), slice(0, 576)], [slice(0, 1024), slice(448, 1024)]]
     assert len(tiles(928, 928, 800, 64, 8)) == 1  # no larger than a tile with its halo
 
 
 def test_windows_have_widths_that_a_processor_likes() -> None:
     """12 MP by tiles of 970: 1144 px would do in width, of which oneDNN makes maps of 143."""
     plan = tiles(3000, 4000, 970, 92, 8)
-    assert {len(np.arange(4000)[part.read[1]]) for part in plan} == {1152}
+    assert {len(np.arange(4000)[part.read[1].inside]) for part in plan} == {1152}
 
 
 def long_enough(denoise: Denoiser, count: float) -> int:

@@ -1,10 +1,12 @@
 """What a network sees beyond a picture: its border, mirrored."""
 
+from typing import NamedTuple, TypeVar
+
 import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional
 
-Index = slice | np.ndarray
+Picture = TypeVar("Picture", Tensor, np.ndarray)
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
@@ -25,13 +27,34 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
     return image
 
 
-def mirrored(length: int, start: int, stop: int) -> Index:
-    """Which pixels of an axis of `length` stand from `start` to `stop`, if mirrored at its ends."""
-    if start >= 0 and stop <= length:
-        return slice(start, stop)
-    there_and_back = max(2 * (length - 1), 1)
-    place = np.arange(start, stop) % there_and_back
-    return np.minimum(place, there_and_back - place)
+class Part(NamedTuple):
+    """A part of an axis: these pixels, and so many mirrored ones before and behind them."""
+
+    inside: slice
+    before: int
+    behind: int
+
+
+def mirrored(length: int, start: int, stop: int) -> Part:
+    """An axis of `length` px from `start` to `stop`, which may lie beyond its ends."""
+    inside = slice(max(start, 0), min(stop, length))
+    return Part(inside, max(-start, 0), max(stop - length, 0))
+
+
+def read(source: Picture, rows: Part, columns: Part) -> Picture:
+    """A part of a picture, an array (H, W[, C]) or a tensor (B, C, H, W)."""
+    around: list[tuple[int, int]] = [(part.before, part.behind) for part in (rows, columns)]
+    if isinstance(source, np.ndarray):
+        seen = source[rows.inside, columns.inside]
+        return np.pad(seen, around + [(0, 0)] * (seen.ndim - 2), mode="reflect")
+    inside = source[..., rows.inside, columns.inside]
+    if all(max(more) < size for more, size in zip(around, inside.shape[-2:], strict=True)):
+        return functional.pad(inside, (*around[1], *around[0]), mode="reflect")
+    places = [  # a side that is shorter than its mirrored border: there and back again
+        np.pad(np.arange(size), more, mode="reflect")
+        for more, size in zip(around, inside.shape[-2:], strict=True)
+    ]
+    return inside[..., places[0], :][..., places[1]]
 
 
 def amid_border(network: nn.Module, noisy: Tensor) -> Tensor:
@@ -39,5 +62,5 @@ def amid_border(network: nn.Module, noisy: Tensor) -> Tensor:
     margin = int(getattr(network, "margin", 0))
     height, width = noisy.shape[-2:]
     rows, columns = (mirrored(side, -margin, side + margin) for side in (height, width))
-    estimate: Tensor = network(noisy[..., rows, :][..., columns])
+    estimate: Tensor = network(read(noisy, rows, columns))
     return estimate[..., margin : margin + height, margin : margin + width]

@@ -33,8 +33,8 @@ def spans(
 ) -> Iterator[Span]:
     """Cover an axis of `length` px by `count` tiles that all read as much, on the stride's grid.
 
-    Around it the axis goes on for `margin` px, mirrored, fewer than `halo` unless that is 0. What a
-    tile reads within `halo` px of its ends it does not write, but at the ends of the axis.
+    Around it the axis goes on for `margin` px, mirrored: fewer than `halo`, or none. What a tile
+    reads within `halo` px of its ends it does not write, but at the ends of the axis.
     """
     surrounded = length + 2 * margin
     read = read_px(surrounded, count, halo, stride, grid)

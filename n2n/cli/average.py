@@ -10,7 +10,7 @@ from torch import Tensor
 from n2n import shipped
 from n2n.checkpoints import load_weights, save_weights
 from n2n.cli import cards, settings
-from n2n.cli.common import DONE, command, say
+from n2n.cli.common import DONE, command, require_weights_name, say
 
 JOINED = ("photos", "device", "processor")  # of all cards; the settings are those of the first
 
@@ -49,8 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     several of them the card counts once what is among them.
     """
     files, out = arguments.inputs, arguments.out
-    if out.suffix != ".safetensors":
-        raise ValueError(f"--out names a .safetensors file, got {out}")
+    require_weights_name(out)
     shares = _shares(arguments)
     led = [shipped.card_beside(file) for file in files]
     (network, spec), *others = [load_weights(file) for file in files]

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
@@ -64,6 +65,16 @@ def command() -> str:
     # --out=a/b, too
     words = [re.sub(r"^(--[\w-]+=)?.*/(?=[^/])", r"\1", word) for word in sys.argv[1:]]
     return shlex.join(["python", "-m", "n2n", *words])
+
+
+def require_weights_name(out: Path) -> None:
+    """Refuse an `--out` that names no weight file.
+
+    Raises:
+        ValueError: it ends otherwise than in .safetensors.
+    """
+    if out.suffix != ".safetensors":
+        raise ValueError(f"--out names a .safetensors file, got {out}")
 
 
 def first_line(error: BaseException) -> str:

@@ -9,7 +9,15 @@ from typing import Any
 from tqdm import tqdm
 
 from n2n.checkpoints import save_weights, sha256
-from n2n.cli.common import DONE, FAILED, add_device_arguments, command, say, stoppable
+from n2n.cli.common import (
+    DONE,
+    FAILED,
+    add_device_arguments,
+    command,
+    require_weights_name,
+    say,
+    stoppable,
+)
 from n2n.data.course import unit
 from n2n.denoiser import Denoiser
 from n2n.devices import Placement, place, processor
@@ -74,8 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train to the end or to a stop; the weights are written either way."""
-    if arguments.out.suffix != ".safetensors":
-        raise ValueError(f"--out names a .safetensors file, got {arguments.out}")
+    require_weights_name(arguments.out)
     placement = place(arguments.device, arguments.dtype)
     source = Source(arguments.data, arguments.validation)
     if arguments.fresh and source.label != source.label_of_cuts:

@@ -12,7 +12,16 @@ from tqdm import tqdm
 
 from n2n import processes, shipped
 from n2n.cli import cards, settings
-from n2n.cli.common import DONE, FAILED, StopFlag, add_device_arguments, command, say, stoppable
+from n2n.cli.common import (
+    DONE,
+    FAILED,
+    StopFlag,
+    add_device_arguments,
+    command,
+    require_weights_name,
+    say,
+    stoppable,
+)
 from n2n.data import hold_out, photo_files, read_photos, samples
 from n2n.devices import Placement, place, processor
 from n2n.distributed import leading
@@ -95,8 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _check_files(arguments: argparse.Namespace) -> None:
     """Refuse before the training what could not be written after it."""
     out, checkpoint = arguments.out, _checkpoint(arguments)
-    if out.suffix != ".safetensors":
-        raise ValueError(f"--out names a .safetensors file, got {out}")
+    require_weights_name(out)
     if checkpoint.resolve() == out.resolve():
         raise ValueError("--checkpoint and --out must be two files")
     if arguments.init is not None:  # its card, of which a damaged one would spoil the new one

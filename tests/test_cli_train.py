@@ -221,6 +221,7 @@ def test_ctrl_c_lands_the_run_and_keeps_it(
 
     monkeypatch.setattr(LiveRun, "events", interrupted)
     monkeypatch.setattr(LiveRun, "finish", watched)
+    monkeypatch.setattr("n2n.live.LANDING_SECONDS", 3)  # a step of a loaded machine fits into it
     assert run(*small, "--seconds", 1000) == 0
     assert set(phases) == {"landing"}
     load_weights(tmp_path / "mine.safetensors")

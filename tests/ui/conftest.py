@@ -56,6 +56,25 @@ def visit(browser: Browser, server: Server) -> Iterator[Callable[..., Page]]:
         assert page.strangers == []
 
 
+@pytest.fixture(scope="session")
+def one_page(browser: Browser, server: Server) -> Iterator[Page]:
+    page = Page(browser, server.url, WIDE)
+    yield page
+    page.context.close()
+
+
+@pytest.fixture
+def page(one_page: Page) -> Iterator[Page]:
+    """A page that is open already, since opening one takes longest.
+
+    For tests that do not mind what others did on it, in the order of their files.
+    """
+    one_page.page.get_by_role("tab", name="Denoise", exact=True).click()
+    yield one_page
+    assert one_page.complaints == []
+    assert one_page.strangers == []
+
+
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
     """Runs of this test alone, in place of the server's."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import Server
 from tests.ui.page import NARROW, WIDE, Page
 from tests.ui.train_page import TrainTab
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is missing")
 pytestmark = pytest.mark.browser
@@ -15,27 +20,38 @@ STILL = "* { animation: none !important; transition: none !important }"
 SERIOUS = ("serious", "critical")
 
 
-THEMES = ("light", "dark")
-
-
-def test_every_tab_is_accessible_wide_and_narrow(visit: Callable[..., Page]) -> None:
-    page = visit(WIDE)
+@pytest.fixture(scope="module")
+def still(browser: Browser, server: Server) -> Iterator[Page]:
+    """A page without movement, so that nothing is judged on its way."""
+    page = Page(browser, server.url, WIDE)
     page.page.add_style_tag(content=STILL)
-    names = page.page.get_by_role("tablist").first.get_by_role("tab").all_inner_texts()
+    yield page
+    page.context.close()
+    assert page.complaints == []
+    assert page.strangers == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_tab_is_accessible_wide_and_narrow(still: Page, theme: str) -> None:
+    names = still.page.get_by_role("tablist").first.get_by_role("tab").all_inner_texts()
     assert {"Denoise", "Train", "How it works"} <= set(names)
+    paint(still, theme)
     found = []
-    for theme in THEMES:
-        paint(page, theme)
-        for name in names:
-            page.page.get_by_role("tab", name=name, exact=True).click()
-            found += flaws(page, f"{name}, {theme}")
-    tab = TrainTab(page.page)
+    for name in names:
+        still.page.get_by_role("tab", name=name, exact=True).click()
+        found += flaws(still, f"{name}, {theme}")
+    assert found == []
+
+
+def test_a_run_that_ended_is_accessible_wide_and_narrow(still: Page) -> None:
+    tab = TrainTab(still.page)
     tab.make_small(20)
     tab.run()
-    page.page.get_by_role("button", name="Try it in Denoise").wait_for()
-    for theme in THEMES:
-        paint(page, theme)
-        found += flaws(page, f"Train, ended, {theme}")
+    still.page.get_by_role("button", name="Try it in Denoise").wait_for()
+    found = []
+    for theme in ("light", "dark"):
+        paint(still, theme)
+        found += flaws(still, f"Train, ended, {theme}")
     assert found == []
 
 

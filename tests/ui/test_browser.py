@@ -26,8 +26,7 @@ def photo(tmp_path: Path) -> Path:
     return path
 
 
-def test_it_opens_with_a_denoised_sample(visit: Callable[..., Page]) -> None:
-    page = visit()
+def test_it_opens_with_a_denoised_sample(page: Page) -> None:
     before, after = page.psnr()
     assert before == pytest.approx(20.2, abs=0.3)  # σ 25, clipped
     assert after > before
@@ -35,11 +34,25 @@ def test_it_opens_with_a_denoised_sample(visit: Callable[..., Page]) -> None:
     assert page.page.get_by_test_id("imageslider-image").count() == 2
 
 
+def test_the_noise_follows_the_slider_and_the_last_value_wins(page: Page, tmp_path: Path) -> None:
+    slider = page.page.get_by_label("range slider for σ (8-bit units)")
+    slider.focus()
+    for _ in range(20):
+        slider.press("ArrowRight")
+    page.page.get_by_text(re.compile("Noisy, 15")).first.wait_for(timeout=DONE_MS)
+    page.wait_for_result()
+    page.page.wait_for_timeout(1500)  # nothing that was overtaken may come after
+    noisy, clean = page.download("noisy", tmp_path), page.download("clean", tmp_path)
+    direct = float(n2n.psnr_db(images.to_tensor(noisy), images.to_tensor(clean)))
+    assert page.psnr()[0] == pytest.approx(direct, abs=0.051)
+    expected = add_noise(clean, create_noise("gaussian", 45), 0)
+    np.testing.assert_array_equal(noisy, expected)
+
+
 def test_a_photo_is_noised_denoised_and_measured_as_shown(
-    visit: Callable[..., Page], photo: Path, tmp_path: Path
+    page: Page, photo: Path, tmp_path: Path
 ) -> None:
     """What the page states is what the core finds on the files that the visitor takes away."""
-    page = visit()
     page.upload(photo)
     page.page.get_by_text("picture: 300 × 256 px, colour").wait_for()
     page.set_level(40)
@@ -59,28 +72,10 @@ def test_a_photo_is_noised_denoised_and_measured_as_shown(
     np.testing.assert_array_equal(denoised, n2n.load(model)(noisy))
 
 
-def test_the_noise_follows_the_slider_and_the_last_value_wins(
-    visit: Callable[..., Page], tmp_path: Path
-) -> None:
-    page = visit()
-    slider = page.page.get_by_label("range slider for σ (8-bit units)")
-    slider.focus()
-    for _ in range(20):
-        slider.press("ArrowRight")
-    page.page.get_by_text(re.compile("Noisy, 15")).first.wait_for(timeout=DONE_MS)
-    page.wait_for_result()
-    page.page.wait_for_timeout(1500)  # nothing that was overtaken may come after
-    noisy, clean = page.download("noisy", tmp_path), page.download("clean", tmp_path)
-    direct = float(n2n.psnr_db(images.to_tensor(noisy), images.to_tensor(clean)))
-    assert page.psnr()[0] == pytest.approx(direct, abs=0.051)
-    expected = add_noise(clean, create_noise("gaussian", 45), 0)
-    np.testing.assert_array_equal(noisy, expected)
-
-
 def test_two_visitors_at_once_do_not_mix(
-    visit: Callable[..., Page], photo: Path, tmp_path: Path
+    visit: Callable[..., Page], page: Page, photo: Path, tmp_path: Path
 ) -> None:
-    one, other = visit(), visit()
+    one, other = visit(), page
     other.upload(photo)
     other.page.get_by_text("picture: 300 × 256 px").wait_for()
     one.page.get_by_role("button", name="Denoise", exact=True).click()
@@ -91,8 +86,7 @@ def test_two_visitors_at_once_do_not_mix(
     assert other.download("clean", tmp_path).shape == (256, 300, 3)
 
 
-def test_an_already_noisy_photo_gets_a_level(visit: Callable[..., Page]) -> None:
-    page = visit()
+def test_an_already_noisy_photo_gets_a_level(page: Page) -> None:
     page.page.get_by_label("My photo is already noisy").check()
     page.page.locator(".numbers .big").wait_for(timeout=DONE_MS)
     assert re.search(r"σ \d|No noise level|No noise found", page.numbers())
@@ -102,8 +96,7 @@ def test_an_already_noisy_photo_gets_a_level(visit: Callable[..., Page]) -> None
     page.wait_for_result()
 
 
-def test_views_strength_and_comparison(visit: Callable[..., Page]) -> None:
-    page = visit()
+def test_views_strength_and_comparison(page: Page) -> None:
     for name in ("Side by side", "Detail", "Difference", "Slider"):
         page.page.get_by_role("tab", name=name).click()
         marks = {"Side by side": "Clean", "Detail": "4 times its size", "Difference": "Contrast ×"}
@@ -116,10 +109,12 @@ def test_views_strength_and_comparison(visit: Callable[..., Page]) -> None:
     page.page.get_by_role("button", name="Compare models").click()
     page.page.locator(".compare tr", has_text="non-local means").wait_for(timeout=DONE_MS)
     assert page.page.locator(".compare tbody tr").count() >= 3
+    box.fill("100")
+    box.press("Enter")
+    page.page.get_by_text(f"{before:.1f} → {before:.1f} dB").wait_for(state="detached")
 
 
-def test_a_click_on_the_map_moves_the_detail(visit: Callable[..., Page]) -> None:
-    page = visit()
+def test_a_click_on_the_map_moves_the_detail(page: Page) -> None:
     page.page.get_by_role("tab", name="Detail").click()
     chart = page.page.get_by_alt_text("Where picture")
     chart.wait_for()
@@ -129,10 +124,7 @@ def test_a_click_on_the_map_moves_the_detail(visit: Callable[..., Page]) -> None
     page.page.wait_for_function("e => e.value > 60", arg=across.element_handle())
 
 
-def test_a_broken_upload_says_so_and_loses_nothing(
-    visit: Callable[..., Page], tmp_path: Path
-) -> None:
-    page = visit()
+def test_a_broken_upload_says_so_and_loses_nothing(page: Page, tmp_path: Path) -> None:
     path = tmp_path / "broken.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(99))
     before = page.numbers()
@@ -142,8 +134,7 @@ def test_a_broken_upload_says_so_and_loses_nothing(
     page.complaints = [c for c in page.complaints if "broken" not in c]
 
 
-def test_a_tiff_is_shown_though_browsers_cannot(visit: Callable[..., Page], tmp_path: Path) -> None:
-    page = visit()
+def test_a_tiff_is_shown_though_browsers_cannot(page: Page, tmp_path: Path) -> None:
     path = tmp_path / "scan.tif"
     images.write(path, np.full((40, 60), 30000, np.uint16))
     page.upload(path)
@@ -153,9 +144,9 @@ def test_a_tiff_is_shown_though_browsers_cannot(visit: Callable[..., Page], tmp_
     page.wait_for_result()
 
 
-def test_the_keyboard_is_enough(visit: Callable[..., Page]) -> None:
+def test_the_keyboard_is_enough(page: Page) -> None:
     """Tab reaches the controls in the order of the work; Enter and arrows use them."""
-    page = visit()
+    page.page.get_by_role("tab", name="Slider").click()
     page.page.get_by_label("number input for σ (8-bit units)").focus()
     reached = []
     for _ in range(40):

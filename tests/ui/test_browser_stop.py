@@ -83,13 +83,12 @@ def test_a_run_is_stopped_and_the_next_one_is_not_held_up(
     assert page.page.get_by_text("Stopped.").is_visible()
 
 
-def test_words_from_a_file_are_shown_as_text(visit: Callable[..., Page], tmp_path: Path) -> None:
+def test_words_from_a_file_are_shown_as_text(page: Page, tmp_path: Path) -> None:
     """As HTML, this description of a colour profile would load a stranger's picture."""
     hostile = b"<img src=//t.ex>"
     profile = icc_profile().replace(b"Adobe RGB (1998)", hostile)
     path = tmp_path / "photo.png"
     Image.fromarray(sample("chelsea")).save(path, icc_profile=profile)
-    page = visit()
     page.upload(path)
     page.page.get_by_text(f"converted from {hostile.decode()} to sRGB").wait_for(timeout=DONE_MS)
     assert page.page.locator("img[src*='t.ex']").count() == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -16,11 +15,8 @@ from n2n.data.samples import sample
 from n2n.history import History
 from tests.conftest import Server
 from tests.tiny import photo
-from tests.ui.page import DONE_MS, WIDE, Page
+from tests.ui.page import DONE_MS, Page
 from tests.ui.train_page import ENDED, UNDER_WAY, TrainTab
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
 LONG = 100_000  # steps: until it is stopped
@@ -30,24 +26,15 @@ NAME_OF_FOCUS = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def one_page(browser: Browser, server: Server) -> Iterator[Page]:
-    page = Page(browser, server.url, WIDE)
-    yield page
-    page.context.close()
-
-
 @pytest.fixture
-def tab(one_page: Page) -> Iterator[TrainTab]:
-    """One page, set to small runs, for tests that do not mind an earlier run on it."""
-    found = TrainTab(one_page.page)
+def tab(page: Page) -> Iterator[TrainTab]:
+    """Set to small runs, for tests that do not mind an earlier run on the page."""
+    found = TrainTab(page.page)
     found.make_small()
     yield found
     if found.stop.is_visible():  # the test failed, which must not be the next one's trouble
         found.stop.click()
         found.wait_for(ENDED)
-    assert one_page.complaints == []
-    assert one_page.strangers == []
 
 
 def test_train_stop_and_use(visit: Callable[..., Page], tmp_path: Path) -> None:
@@ -177,7 +164,7 @@ def test_continue_goes_on_from_where_it_was(tab: TrainTab) -> None:
     tab.wait_for(re.compile(r"^Done after 3\d steps"))
 
 
-def test_what_cannot_start_is_said_before_and_loses_nothing(tab: TrainTab, one_page: Page) -> None:
+def test_what_cannot_start_is_said_before_and_loses_nothing(tab: TrainTab, page: Page) -> None:
     tab.fill("Learning rate", 0)
     tab.page.locator("#plan").get_by_text("This cannot start: the learning rate").wait_for()
     tab.start.click()
@@ -185,7 +172,7 @@ def test_what_cannot_start_is_said_before_and_loses_nothing(tab: TrainTab, one_p
     assert tab.start.is_visible()
     tab.fill("Learning rate", 0.001)
     assert tab.run().startswith("Done after 20 steps")
-    one_page.complaints = [c for c in one_page.complaints if "learning rate" not in c]
+    page.complaints = [c for c in page.complaints if "learning rate" not in c]
 
 
 def test_the_keyboard_is_enough(tab: TrainTab) -> None:
@@ -226,10 +213,8 @@ def test_my_photos(tab: TrainTab, tmp_path: Path) -> None:
     page.get_by_text(re.compile(r"Clean: photo-\d.png")).wait_for(timeout=DONE_MS)
 
 
-def test_presets_fill_the_form_and_hide_what_does_nothing(visit: Callable[..., Page]) -> None:
-    page = visit()
-    TrainTab(page.page)
-    page.page.get_by_role("button", name="Advanced").click()
+def test_presets_fill_the_form_and_hide_what_does_nothing(tab: TrainTab, page: Page) -> None:
+    assert tab.page.get_by_label("Learning rate").is_visible()
     assert not page.page.get_by_text("BatchNorm").is_visible()
     page.page.get_by_role("button", name="The report's recipe").click()
     page.page.locator("#plan").get_by_text("of the report's 100 samples a step").wait_for(

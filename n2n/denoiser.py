@@ -2,10 +2,9 @@
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from n2n import images, shipped
+from n2n import ensemble, images, shipped
 from n2n.checkpoints import load_weights
 from n2n.devices import Placement, place
 from n2n.kinds import as_array_or_tensor, like
@@ -21,7 +20,7 @@ from n2n.kinds import check_strength as check_strength  # the command line asks 
 from n2n.kinds import mix as mix
 from n2n.models import ModelSpec
 from n2n.models.fused import FusedResidualUNet, fusible
-from n2n.models.padding import pad_to_multiple, read
+from n2n.models.padding import read
 from n2n.tiling import Tile, tiles
 
 SMALLEST_TILE_PX = 128
@@ -72,8 +71,8 @@ class Denoiser:
                 (B, 3, H, W). Floats are in [0, 1] for clean pictures; nothing of them is clipped,
                 before or after.
             strength: 1 for the estimate, 0 for the input, between for a mixture.
-            self_ensemble: average over the 8 flips and rotations: 8 times the work, some 0.1 dB;
-                nothing with `best` and `ee559`, whose kernels are tied in 8 orientations.
+            self_ensemble: average over 8 views, as `n2n.ensemble` says: 8 times the work, some
+                0.1 dB; nothing with `ee559`, whose kernels are tied in 8 orientations.
 
         Raises:
             ValueError, TypeError: not a picture, NaN in it, or a strength outside [0, 1].
@@ -119,7 +118,7 @@ class Denoiser:
         sources = [as_array_or_tensor(picture)[0] for picture in pictures]
         plans = [self._plan(source, max(self.padded_size(source))) for source in sources]
         seen = [self._read(source, tile) for source, (tile,) in zip(sources, plans, strict=True)]
-        batch = torch.cat([pad_to_multiple(image, self.stride) for image in seen])
+        batch = torch.cat(seen)
         estimates = self._network(batch, self_ensemble=False)
         results = []
         for picture, estimate, (tile,) in zip(pictures, estimates, plans, strict=True):
@@ -173,7 +172,7 @@ class Denoiser:
         self_ensemble: bool,
         progress: Progress | None,
     ) -> Any:  # noqa: ANN401
-        plan = self._plan(source, tile_px)
+        plan = self._plan(source, tile_px, self._spin if self_ensemble else 0)
         result: Any = (
             torch.empty_like(source) if isinstance(source, Tensor) else np.empty_like(source)
         )
@@ -189,9 +188,15 @@ class Denoiser:
                 progress((index + 1) / len(plan))
         return result
 
-    def _plan(self, source: Tensor | np.ndarray, tile_px: int) -> list[Tile]:
+    @property
+    def _spin(self) -> int:
+        """How far the views of an ensemble lie apart: nothing where borders are as trained."""
+        return self.stride if self.margin else 0
+
+    def _plan(self, source: Tensor | np.ndarray, tile_px: int, spin: int = 0) -> list[Tile]:
         height, width = source.shape[-2:] if isinstance(source, Tensor) else source.shape[:2]
-        return tiles(height, width, tile_px, self.halo, self.stride, self.margin)
+        halo = self.radius + spin if spin else self.halo  # tiles off the grid see a little further
+        return tiles(height, width, tile_px, halo, self.stride, self.margin + spin)
 
     def _read(self, source: Tensor | np.ndarray, tile: Tile) -> Tensor:
         """What the network sees for one tile of the picture: (B, 3, h, w) float."""
@@ -204,14 +209,10 @@ class Denoiser:
         """(B, 3, h, w) float -> the same, on the same device."""
         moved = noisy.to(self.placement.device, torch.float32)
         moved = moved.contiguous(memory_format=self.placement.memory_format)
-        if not self_ensemble:
-            estimate: Tensor = self.model(moved).float()
-        else:
-            estimate = torch.stack(
-                [back(self.model(there).float()) for there, back in _views(moved)]
-            )
-            estimate = estimate.mean(0)
-        return estimate.to(noisy.device)
+        if self_ensemble:
+            return ensemble.averaged(self.model, moved, self._spin).to(noisy.device)
+        estimate: Tensor = self.model(moved)
+        return estimate.float().to(noisy.device)
 
     def _on_cpu(self) -> "Denoiser":
         model = self.spec.build()
@@ -254,15 +255,3 @@ def _placed(model: nn.Module, placement: Placement) -> nn.Module:
         memory_format=placement.memory_format,
     )
     return placed.eval()
-
-
-def _views(image: Tensor) -> Iterator[tuple[Tensor, Callable[[Tensor], Tensor]]]:
-    """The 8 flips and rotations of (B, C, H, W), each with its inverse."""
-    for turns, flip in product(range(4), (False, True)):
-        there = torch.rot90(image, turns, (-2, -1))
-        there = there.flip(-1) if flip else there
-
-        def back(estimate: Tensor, turns: int = turns, flip: bool = flip) -> Tensor:
-            return torch.rot90(estimate.flip(-1) if flip else estimate, -turns, (-2, -1))
-
-        yield there, back

@@ -107,7 +107,7 @@ def evaluate(
         noise: what to add to them.
         file_step: clip and round the noisy input to 8 bit, as a file would be: another task,
             reported apart.
-        self_ensemble: average over the 8 flips and rotations.
+        self_ensemble: average over 8 views, as `n2n.ensemble` says.
         blind: also find the noise level and the PSNR to expect, without the clean picture.
     """
     for name, pixels in pictures:

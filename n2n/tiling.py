@@ -33,8 +33,9 @@ def spans(
 ) -> Iterator[Span]:
     """Cover an axis of `length` px by `count` tiles that all read as much, on the stride's grid.
 
-    Around it the axis goes on for `margin` px, mirrored: fewer than `halo`, or none. What a tile
-    reads within `halo` px of its ends it does not write, but at the ends of the axis.
+    Around it the axis goes on for `margin` px, mirrored, and behind it up to the grid: fewer than
+    `halo`, or none. What a tile reads within `halo` px of its ends it does not write, but at the
+    ends of the axis.
     """
     surrounded = length + 2 * margin
     read = read_px(surrounded, count, halo, stride, grid)
@@ -43,7 +44,7 @@ def spans(
     edges = [0, *(min(start + read - halo, length) for start in starts[:-1]), length]
     for start, (low, high) in zip(starts, pairwise(edges), strict=True):
         yield Span(
-            mirrored(length, start, min(start + read, length + margin)),
+            mirrored(length, start, start + read),
             slice(low - start, high - start),
             slice(low, high),
         )

@@ -18,7 +18,7 @@ LEAVES |= {"memory"}
 LAYERS = [
     LEAVES | {"shipped"},
     {"training", "schedules", "validation", "history", "config", "checkpoints", "saved", "starting"}
-    | {"data", "tiling", "kinds", "processes", "distributed", "acceleration"},
+    | {"data", "tiling", "ensemble", "kinds", "processes", "distributed", "acceleration"},
     {"denoiser", "evaluation", "noise_level", "runs", "live", "recipes", "posterior", "studies"}
     | {"jobs"},
     {"", "figures", "benchmark", "ee559"},

@@ -58,9 +58,14 @@ def read(source: Picture, rows: Part, columns: Part) -> Picture:
 
 
 def amid_border(network: nn.Module, noisy: Tensor) -> Tensor:
-    """What a network makes of (B, 3, H, W) amid as much mirrored border as its `margin` says."""
-    margin = int(getattr(network, "margin", 0))
+    """What a network makes of (B, 3, H, W) amid as much mirrored border as its `margin` says.
+
+    Behind, as much more as its `stride` wants.
+    """
+    margin, stride = int(getattr(network, "margin", 0)), int(getattr(network, "stride", 1))
     height, width = noisy.shape[-2:]
-    rows, columns = (mirrored(side, -margin, side + margin) for side in (height, width))
+    rows, columns = (
+        mirrored(side, -margin, side + margin + -side % stride) for side in (height, width)
+    )
     estimate: Tensor = network(read(noisy, rows, columns))
     return estimate[..., margin : margin + height, margin : margin + width]

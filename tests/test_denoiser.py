@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from n2n.denoiser import Denoiser
 from n2n.models import ModelSpec
 from n2n.models.padding import amid_border
-from tests.tiny import CPU, photo, random_picture, randomize, refused
+from tests.tiny import CPU, estimate, photo, pixels, random_picture, randomize, refused
 
 SMALL = ModelSpec("residual-unet", {"widths": [4, 6], "blocks": 1, "middle": 1})
 
@@ -33,14 +33,6 @@ def negative_denoiser() -> Denoiser:
 @pytest.fixture(name="small")
 def small_denoiser() -> Denoiser:
     return Denoiser(randomize(SMALL.build()), SMALL, CPU, "small")
-
-
-def pixels(*shape: int, dtype: Any = np.uint8) -> np.ndarray:  # noqa: ANN401
-    """Any value that the type can have; floats also below 0 and above 1."""
-    rng = np.random.default_rng(0)
-    if np.issubdtype(dtype, np.floating):
-        return rng.uniform(-1, 2, shape).astype(dtype)
-    return rng.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
 
 
 def inverted(array: np.ndarray) -> np.ndarray:
@@ -172,13 +164,6 @@ def test_a_picture_is_denoised_amid_its_mirrored_border(
     image = torch.from_numpy(noisy).permute(2, 0, 1)[None]
     for found in (small(image), amid_border(small.model, image)):
         np.testing.assert_allclose(found[0].permute(1, 2, 0), expected, rtol=1e-5, atol=1e-5)
-
-
-@torch.inference_mode()
-def estimate(denoise: Denoiser, seen: np.ndarray) -> np.ndarray:
-    """What the network itself makes of (H, W, 3)."""
-    image = torch.from_numpy(seen.copy()).permute(2, 0, 1)[None]
-    return denoise.model(image)[0].permute(1, 2, 0).numpy()
 
 
 # ---- what is refused ----

@@ -1,5 +1,6 @@
 """The mean over eight views of a picture, and that less depends on how the picture lies."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -8,12 +9,11 @@ import torch
 from torch import Tensor
 
 from n2n.denoiser import Denoiser, load
+from n2n.ensemble import averaged
 from n2n.models import ModelSpec
-from tests.test_denoiser import estimate, pixels
-from tests.tiny import CPU, random_picture, randomize
+from tests.tiny import CPU, estimate, pixels, random_picture, randomize
 
-# Eight places of a grid of 8 px: no two in one row, in one column, or in one quarter of both.
-PLACES = [(0, 0), (1, 4), (2, 2), (3, 6), (4, 1), (5, 5), (6, 3), (7, 7)]
+SHIFTS = [(0, 0), (1, 4), (2, 2), (3, 6), (4, 1), (5, 5), (6, 3), (7, 7)]
 
 
 @pytest.fixture(name="small")
@@ -24,16 +24,16 @@ def small_denoiser() -> Denoiser:
 
 @pytest.mark.parametrize("margin", [0, 4])
 def test_self_ensemble_is_the_mean_of_eight_views(small: Denoiser, margin: int) -> None:
-    """Turned, and where the network sees a mirrored border, with its grid at eight places."""
+    """Flipped and rotated; shifted, too, where the network sees a mirrored border."""
     small.margin = margin
     noisy = pixels(22, 32, 3, dtype=np.float32)
-    spin = small.stride if margin else 0
-    around = margin + spin
+    period = small.stride if margin else 0
+    around = margin + period
     seen = np.pad(noisy, ((around, around + 2), (around, around), (0, 0)), mode="reflect")
-    rows, columns = seen.shape[0] - spin, seen.shape[1] - spin
+    rows, columns = seen.shape[0] - period, seen.shape[1] - period
     views = []
-    for index, place in enumerate(PLACES):
-        top, left = (start % spin if spin else 0 for start in place)
+    for index, shift in enumerate(SHIFTS):
+        top, left = (by % period if period else 0 for by in shift)
         view = np.rot90(seen[top : top + rows, left : left + columns], index // 2)
         if index % 2:
             view = np.rot90(estimate(small, view[:, ::-1])[:, ::-1], -(index // 2))
@@ -78,3 +78,19 @@ def test_without_a_margin_it_commutes_with_flips_and_turns(
     result = small(noisy, self_ensemble=True)
     changed = small(change(noisy), self_ensemble=True)
     torch.testing.assert_close(changed, change(result), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("axis", [-1, -2])
+@torch.inference_mode()
+def test_no_view_sees_beyond_the_halo_of_its_tile(small: Denoiser, axis: int) -> None:
+    """Far pixels move a result by less than rounding; but not a number would show from anywhere."""
+    stride = small.stride
+    halo = math.ceil((small.radius + stride) / stride) * stride
+    start = halo + 2 * stride
+    strip = torch.full((1, 3, 4 * stride, 2 * start + stride), math.nan, dtype=torch.float64)
+    strip[..., start - halo : start + stride + halo] = 0.5
+    strip = strip if axis == -1 else strip.transpose(-1, -2)
+    seen = averaged(small.model.double(), strip, stride)
+    cell = seen[..., stride:-stride, stride:-stride].narrow(axis, start - stride, stride)
+    assert bool(cell.isfinite().all())
+    assert bool(seen.isnan().any())

@@ -266,17 +266,11 @@ def test_the_models_cover_the_architectures() -> None:
     } == ARCHITECTURES
 
 
-@pytest.mark.parametrize(
-    ("sides", "modes"),
-    [((9, 16), ("reflect", "reflect")), ((13, 11), ("reflect",) * 2), ((3, 1), ("edge", "edge"))],
-)
-def test_padding_mirrors_and_repeats_what_is_too_short(
-    sides: tuple[int, int], modes: tuple[str, str]
-) -> None:
+@pytest.mark.parametrize("sides", [(9, 16), (13, 11), (3, 1), (8, 8)])
+def test_padding_mirrors_there_and_back(sides: tuple[int, int]) -> None:
     image = random_picture(1, 3, *sides)
-    ends = [-side % 8 for side in sides]
-    expected = np.pad(image.numpy(), ((0, 0), (0, 0), (0, ends[0]), (0, 0)), mode=modes[0])
-    expected = np.pad(expected, ((0, 0), (0, 0), (0, 0), (0, ends[1])), mode=modes[1])
+    ends = [(0, -side % 8) for side in sides]
+    expected = np.pad(image.numpy(), ((0, 0), (0, 0), *ends), mode="reflect")
     np.testing.assert_array_equal(pad_to_multiple(image, 8).numpy(), expected)
 
 

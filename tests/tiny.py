@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from n2n.denoiser import Denoiser
 from n2n.devices import Placement
 
 CPU = Placement(torch.device("cpu"), torch.float32, "the same on every machine")
@@ -20,6 +21,14 @@ def random_picture(*shape: int, seed: int = 0) -> Tensor:
     return torch.from_numpy(np.random.default_rng(seed).random(shape, np.float32))
 
 
+def pixels(*shape: int, dtype: Any = np.uint8) -> np.ndarray:  # noqa: ANN401
+    """Any value that the type can have; floats also below 0 and above 1."""
+    rng = np.random.default_rng(0)
+    if np.issubdtype(dtype, np.floating):
+        return rng.uniform(-1, 2, shape).astype(dtype)
+    return rng.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+
+
 def photo(height: int, width: int, seed: int = 0) -> np.ndarray:
     """A smooth colour picture with edges, uint8 (H, W, 3)."""
     rng = np.random.default_rng(seed)
@@ -27,6 +36,13 @@ def photo(height: int, width: int, seed: int = 0) -> np.ndarray:
     waves = [np.sin(a * x + b * y + c) for a, b, c in rng.uniform(0.2, 2, (3, 3))]
     edges = (np.sin(x + rng.uniform(0, 6)) > 0.3)[..., None] * 60
     return np.clip(np.stack(waves, -1) * 60 + 100 + edges, 0, 255).astype(np.uint8)
+
+
+@torch.inference_mode()
+def estimate(denoise: Denoiser, seen: np.ndarray) -> np.ndarray:
+    """What the network itself makes of (H, W, 3)."""
+    image = torch.from_numpy(seen.copy()).permute(2, 0, 1)[None]
+    return denoise.model(image)[0].permute(1, 2, 0).numpy()
 
 
 def z_score(samples: Tensor, mean: float = 0.0) -> float:

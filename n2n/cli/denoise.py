@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--self-ensemble",
         action="store_true",
-        help="average over 8 flips and rotations, each moved: 8 times the work, some 0.1 dB",
+        help="average over 8 views: 8 times the work; some 0.1 dB with fast and best",
     )
     samples.add_arguments(parser)
     add_device_arguments(parser)

@@ -51,7 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="clip and round the noisy input to 8 bit, as a file would be",
     )
     parser.add_argument(
-        "--self-ensemble", action="store_true", help="average over 8 flips and rotations, moved"
+        "--self-ensemble",
+        action="store_true",
+        help="average over 8 flipped, rotated and shifted views",
     )
     parser.add_argument(
         "--blind", action="store_true", help="also find σ and the PSNR, without the clean photos"

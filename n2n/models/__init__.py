@@ -4,7 +4,7 @@ Every model maps (B, 3, H, W) in [0, 1] to the same size and states three number
 `stride` (tiles must start on its multiples), `radius` (an input pixel further away changes nothing)
 and `tile_px` (the tile that keeps its memory below about 1 GB). Some state a smaller `halo`, too:
 beyond it nothing is seen from a multiple of the stride; and a `margin`: as much of its mirrored
-border a picture has around it when it is denoised.
+border a picture has around it when it is denoised, and so it may be shifted in a self-ensemble.
 """
 
 from collections.abc import Callable

@@ -4,7 +4,7 @@ A group-equivariant network (Cohen and Welling 2016, https://arxiv.org/abs/1602.
 D4: eight hidden channels, one after the other, are one filter in its 8 orientations, and so each
 kernel is the mean over all 8. It stays an ordinary network, of the same layers and cost. What it
 learns of a crop it knows in every orientation, and the mean over flips and rotations of the input
-gives nothing more.
+gives nothing more, where sides are multiples of the network's stride.
 """
 
 from collections.abc import Callable, Sequence

@@ -13,18 +13,10 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
     """Mirror the border of (B, C, H, W) at the right and the bottom, up to whole multiples.
 
     Mirrored, not repeated: the same noise again and again is a streak, which no network takes for
-    noise, and along the border it would stay. Only a side that is too short for it is repeated.
+    noise, and along the border it would stay.
     """
-    height, width = image.shape[-2:]
-    right, bottom = -width % multiple, -height % multiple
-    for more, length, sides in (
-        (right, width, (0, right, 0, 0)),
-        (bottom, height, (0, 0, 0, bottom)),
-    ):
-        if more:
-            mode = "reflect" if more < length else "replicate"
-            image = functional.pad(image, sides, mode=mode)
-    return image
+    rows, columns = (mirrored(side, 0, side + -side % multiple) for side in image.shape[-2:])
+    return read(image, rows, columns) if rows.behind or columns.behind else image
 
 
 class Part(NamedTuple):

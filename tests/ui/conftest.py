@@ -57,22 +57,33 @@ def visit(browser: Browser, server: Server) -> Iterator[Callable[..., Page]]:
 
 
 @pytest.fixture(scope="session")
-def one_page(browser: Browser, server: Server) -> Iterator[Page]:
-    page = Page(browser, server.url, WIDE)
-    yield page
-    page.context.close()
+def opened() -> Iterator[list[Page]]:
+    pages: list[Page] = []
+    yield pages
+    for page in pages:
+        page.context.close()
 
 
 @pytest.fixture
-def page(one_page: Page) -> Iterator[Page]:
-    """A page that is open already, since opening one takes longest.
+def page(
+    request: pytest.FixtureRequest, opened: list[Page], browser: Browser, server: Server
+) -> Iterator[Page]:
+    """A wide page that is open already, since opening one takes longest, at the Denoise tab.
 
-    For tests that do not mind what others did on it, in the order of their files.
+    For tests that set what they need, whatever others did on it, and leave the strength at 100 %
+    and no run under way. After a failure it is another one.
     """
-    one_page.page.get_by_role("tab", name="Denoise", exact=True).click()
-    yield one_page
-    assert one_page.complaints == []
-    assert one_page.strangers == []
+    if not opened:
+        opened.append(Page(browser, server.url, WIDE))
+    (found,) = opened
+    found.page.get_by_role("tab", name="Denoise", exact=True).click()
+    failed = request.session.testsfailed
+    yield found
+    if request.session.testsfailed > failed or found.complaints or found.strangers:
+        opened.clear()
+        found.context.close()
+    assert found.complaints == []
+    assert found.strangers == []
 
 
 @pytest.fixture

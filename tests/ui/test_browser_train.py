@@ -214,7 +214,6 @@ def test_my_photos(tab: TrainTab, tmp_path: Path) -> None:
 
 
 def test_presets_fill_the_form_and_hide_what_does_nothing(tab: TrainTab, page: Page) -> None:
-    assert tab.page.get_by_label("Learning rate").is_visible()
     assert not page.page.get_by_text("BatchNorm").is_visible()
     page.page.get_by_role("button", name="The report's recipe").click()
     page.page.locator("#plan").get_by_text("of the report's 100 samples a step").wait_for(

@@ -27,7 +27,7 @@ CROP_PX = 96
 PICTURE, BATCH = "megapixels", f"batch, crops of {CROP_PX} × {CROP_PX}"
 MEGAPIXELS, QUICK_MEGAPIXELS = (1 / 16, 1 / 4, 1, 4, 12), (1 / 256, 1 / 64)
 BATCHES, QUICK_BATCHES = (1, 2, 4, 8, 16, 32, 64), (1, 2)
-LARGE, QUICK_LARGE = (1 / 4, 1, 4, 12, 25, 50), (1 / 64,)
+LARGE, QUICK_LARGE = (1 / 4, 1, 4, 12, 25, 50), (1 / 256, 1 / 64)
 ASPECT = 4 / 3
 
 

@@ -9,14 +9,17 @@ from torch.nn import functional
 Picture = TypeVar("Picture", Tensor, np.ndarray)
 
 
-def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
-    """Mirror the border of (B, C, H, W) at the right and the bottom, up to whole multiples.
+def pad_to_multiple(image: Tensor, multiple: int, margin: int = 0) -> Tensor:
+    """Mirror the border of (B, C, H, W): `margin` px of it, then behind up to whole multiples.
 
     Mirrored, not repeated: the same noise again and again is a streak, which no network takes for
     noise, and along the border it would stay.
     """
-    rows, columns = (mirrored(side, 0, side + -side % multiple) for side in image.shape[-2:])
-    return read(image, rows, columns) if rows.behind or columns.behind else image
+    rows, columns = (
+        mirrored(side, -margin, side + margin + -(side + 2 * margin) % multiple)
+        for side in image.shape[-2:]
+    )
+    return read(image, rows, columns) if any(rows[1:] + columns[1:]) else image
 
 
 class Part(NamedTuple):
@@ -56,8 +59,5 @@ def amid_border(network: nn.Module, noisy: Tensor) -> Tensor:
     """
     margin, stride = int(getattr(network, "margin", 0)), int(getattr(network, "stride", 1))
     height, width = noisy.shape[-2:]
-    rows, columns = (
-        mirrored(side, -margin, side + margin + -side % stride) for side in (height, width)
-    )
-    estimate: Tensor = network(read(noisy, rows, columns))
+    estimate: Tensor = network(pad_to_multiple(noisy, stride, margin))
     return estimate[..., margin : margin + height, margin : margin + width]

@@ -38,8 +38,8 @@ def build_app() -> gr.Blocks:
                 train_tab = train.layout()
             with gr.Tab("Studies", id="studies") as studies_item:
                 studies_tab = studies.layout(studies_item, mine_of_studies)
-            with gr.Tab("How it works", id="how"):
-                how_it_works.layout()
+            with gr.Tab("How it works", id="how") as how_item:
+                how_it_works.layout(how_item)
         gr.HTML(about.footer(), padding=False)
         denoise.wire(denoise_tab, app, mine)
         train.wire(train_tab, app, train.Neighbours(denoise_tab.visitor, mine, denoise_tab, tabs))

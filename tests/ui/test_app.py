@@ -34,6 +34,13 @@ def pixels(path: Path | str) -> np.ndarray:
     return images.read(path).pixels
 
 
+def test_a_page_that_opens_brings_no_picture_that_nobody_sees_yet(server: Server) -> None:
+    with urllib.request.urlopen(server.url) as page:
+        text = page.read()
+    assert b"data:image/" not in text
+    assert len(text) < 400_000
+
+
 @pytest.mark.filterwarnings("error::UserWarning")
 def test_the_app_builds_twice() -> None:
     for _ in range(2):

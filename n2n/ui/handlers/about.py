@@ -1,6 +1,7 @@
 """The How it works tab: ten lines, a picture made on the spot, the models' cards, the limits."""
 
 import base64
+from functools import cache
 from html import escape
 from typing import Any
 
@@ -37,6 +38,7 @@ Lehtinen et al., *Noise2Noise: Learning Image Restoration without Clean Data*, I
 """
 
 
+@cache
 def figure() -> str:
     """Four pictures as HTML: two noisy draws, the mean of many, the clean one."""
     clean = pictures.sample(PICTURE_OF).pixels[CROP]

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from n2n.ui.events import LATEST, NETWORK, PRIVATE, TICK, PageImage, handler
+from n2n.ui.events import LATEST, NETWORK, PRIVATE, TICK, PageImage, handler, on_one_of
 from n2n.ui.handlers import denoise, models
 from n2n.ui.handlers.denoise import ADD, PRESETS, STOPPED, Settings, Update
 from n2n.ui.handlers.photos import albums
@@ -170,8 +170,8 @@ def _wire_noise(tab: DenoiseTab, everything: list[Any], and_denoise: AndDenoise)
     def again(event: Any) -> None:  # noqa: ANN401
         and_denoise(event.success(handler(redraw), everything, tab.outputs, **LATEST))
 
-    for control in (noise.level, noise.second, noise.seed):
-        and_denoise(control.input(handler(redraw), everything, tab.outputs, **LATEST))
+    changed = [control.input for control in (noise.level, noise.second, noise.seed)]
+    and_denoise(gr.on(changed, handler(redraw), everything, tab.outputs, **LATEST))
     sliders = [noise.level, noise.second]
     again(noise.noise.input(handler(_sliders), noise.noise, sliders, **PRIVATE))
     again(
@@ -180,13 +180,12 @@ def _wire_noise(tab: DenoiseTab, everything: list[Any], and_denoise: AndDenoise)
         )
     )
     again(noise.new_seed.click(lambda: random.randint(1, MOST_SEED), None, noise.seed, **PRIVATE))
-    for name, button in noise.presets.items():
+
+    def choose(name: str) -> list[Any]:
         kind, *levels = PRESETS[name]
+        return [kind, *_sliders(str(kind), *levels)]
 
-        def choose(kind: str = str(kind), levels: list[Any] = levels) -> list[Any]:
-            return [kind, *_sliders(kind, *levels)]
-
-        again(button.click(choose, None, [noise.noise, *sliders], **PRIVATE))
+    again(on_one_of(noise.presets, choose, None, [noise.noise, *sliders], **LATEST))
 
 
 def _measured(tab: DenoiseTab, event: Any, mine: gr.BrowserState) -> None:  # noqa: ANN401
@@ -217,18 +216,18 @@ def _wire_look(tab: DenoiseTab) -> None:
     def render_all(visitor: str, *look: Any) -> list[Any]:  # noqa: ANN401
         return tab.updates(denoise.render(visitor, Look(*look)))
 
-    for control in (shown.strength, shown.across, shown.down, shown.kind):
-        control.input(handler(render), inputs, tab.outputs, **LATEST)
+    changed = [each.input for each in (shown.strength, shown.across, shown.down, shown.kind)]
+    gr.on(changed, handler(render), inputs, tab.outputs, **LATEST)
     shown.strength.release(handler(render_all), inputs, tab.outputs, **LATEST)
-    for name, one in zip(VIEWS, shown.tabs, strict=True):
 
-        def switch(visitor: str, model: str | None, view: str, *look: Any, name: str = name) -> Any:  # noqa: ANN401
-            if name == view:  # the first tab tells that it is open when the page has just come
-                return [gr.skip(), *tab.updates(Update())]
-            update = denoise.render(visitor, Look(name, *look), with_ssim=False, model=model)
-            return [name, *tab.updates(update)]
+    def switch(name: str, visitor: str, model: str | None, view: str, *look: Any) -> Any:  # noqa: ANN401
+        if name == view:  # the first tab tells that it is open when the page has just come
+            return [gr.skip(), *tab.updates(Update())]
+        update = denoise.render(visitor, Look(name, *look), with_ssim=False, model=model)
+        return [name, *tab.updates(update)]
 
-        one.select(handler(switch), tab.inputs, [tab.view, *tab.outputs], **LATEST)
+    tabs = dict(zip(VIEWS, shown.tabs, strict=True))
+    on_one_of(tabs, switch, tab.inputs, [tab.view, *tab.outputs], event="select", **LATEST)
 
     def move(event: gr.SelectData, visitor: str) -> tuple[float, float]:
         height, width = map_shape(store().get(visitor))

@@ -84,10 +84,10 @@ def _built_in(folder: Path) -> Path:
 
 def _run_apart(path: Path, data: Path, result: Path) -> str | None:
     """Run this file as a process; None, or why it failed in one line."""
-    package = str(Path(__file__).parents[2])
-    paths = [package, os.environ.get("PYTHONPATH", "")]
+    paths = [str(Path(__file__).parents[2]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     own = {
-        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        # Absolute: a relative path would lead into their folder.
+        "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in paths if path),
         # In 2022 torch.load took whole pickled networks; this runs their code in any case.
         "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1",
     }

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
 from n2n import images
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage
 
+STILL = "* { animation: none !important; transition: none !important }"
+SERIOUS = ("serious", "critical")
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 375, "height": 800}
 DONE_MS = 60_000  # patience with a loaded machine, not a goal
 NUMBERS = re.compile(r"([\d.]+) → ([\d.]+) dB")
@@ -48,6 +51,22 @@ class Page:
 
     def wait_for_result(self) -> None:
         self.page.locator(".numbers dd").filter(has_text=SSIM).wait_for(timeout=DONE_MS)
+
+    def hold_still(self) -> None:
+        """Without movement, so that nothing is judged on its way."""
+        self.page.add_style_tag(content=STILL)
+
+    def flaws(self) -> list[tuple[str, str]]:
+        """What of the page scrolls sideways, and what axe finds serious."""
+        axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is missing")
+        found = []
+        excess = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        if excess > 0:
+            found.append(("scrolls sideways", f"{excess} px too wide"))
+        for one in axe.Axe().run(self.page).response["violations"]:
+            if one["impact"] in SERIOUS:
+                found += [(one["id"], node["html"][:200]) for node in one["nodes"]]
+        return found
 
     def numbers(self) -> str:
         return self.page.locator(".numbers").inner_text()

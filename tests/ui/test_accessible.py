@@ -14,17 +14,13 @@ from tests.ui.train_page import TrainTab
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is missing")
 pytestmark = pytest.mark.browser
-STILL = "* { animation: none !important; transition: none !important }"
-SERIOUS = ("serious", "critical")
 
 
 @pytest.fixture(scope="module")
 def still(browser: Browser, server: Server) -> Iterator[Page]:
-    """A page without movement, so that nothing is judged on its way."""
     page = Page(browser, server.url, WIDE)
-    page.page.add_style_tag(content=STILL)
+    page.hold_still()
     yield page
     page.context.close()
     assert page.complaints == []
@@ -68,10 +64,5 @@ def flaws(page: Page, state: str) -> list[tuple[str, ...]]:
     for size in (NARROW, WIDE):
         page.page.set_viewport_size(size)
         page.page.wait_for_timeout(300)
-        excess = page.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        if excess > 0:
-            found.append((state, f"{excess} px too wide for {size['width']} px"))
-        for one in axe.Axe().run(page.page).response["violations"]:
-            if one["impact"] in SERIOUS:
-                found += [(state, one["id"], node["html"][:200]) for node in one["nodes"]]
+        found += [(state, f"{size['width']} px", *flaw) for flaw in page.flaws()]
     return found

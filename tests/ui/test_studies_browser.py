@@ -26,18 +26,6 @@ def line(page: Page, said: re.Pattern[str]) -> Locator:
     return found
 
 
-def serious(page: Page) -> list[tuple[str, str]]:
-    """What axe finds; and nothing may scroll sideways."""
-    assert page.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is missing")
-    return [
-        (violation["id"], node["html"][:200])
-        for violation in axe.Axe().run(page.page).response["violations"]
-        if violation["impact"] in ("serious", "critical")
-        for node in violation["nodes"]
-    ]
-
-
 def download(page: Page, button: str, folder: Path) -> Path:
     with page.page.expect_download(timeout=DONE_MS) as caught:
         page.page.get_by_role("button", name=button).click()
@@ -48,12 +36,12 @@ def download(page: Page, button: str, folder: Path) -> Path:
 
 def test_a_study_live(visit: Callable[..., Page], tmp_path: Path) -> None:
     page = visit(NARROW)
-    page.page.add_style_tag(content="* { animation: none !important; transition: none !important }")
+    page.hold_still()
     page.page.get_by_role("tab", name="Studies", exact=True).click()
     page.page.get_by_alt_text(re.compile("^One sample, input = target.*20 LBFGS, rate 1")).wait_for(
         timeout=DONE_MS
     )
-    assert serious(page) == []
+    assert page.flaws() == []
     page.page.locator("#run-optimizers").click()  # takes a minute: a reload finds it under way
     line(page, UNDER_WAY)
     figure = page.page.locator("#study-figure img")
@@ -66,7 +54,7 @@ def test_a_study_live(visit: Callable[..., Page], tmp_path: Path) -> None:
     line(page, re.compile(r"^Stopped after .* of 7 curves whole"))
     assert figure.get_attribute("src") != early
     page.page.locator("#study-run").wait_for()
-    assert serious(page) == []
+    assert page.flaws() == []
     record = Record.read(download(page, "Download live data", tmp_path))
     assert record.rows[0].curve == "SGD"
     assert images.read(download(page, "Download figure", tmp_path)).pixels.shape[1] > 1000

@@ -60,7 +60,9 @@ def noisy_crop(photo: str, sigma_255: float) -> np.ndarray:
 @cache
 def in_fp32(name: str, photo: str, sigma_255: float) -> np.ndarray:
     """Several tests look at these."""
-    return denoiser(name)(noisy_crop(photo, sigma_255))
+    found = denoiser(name)(noisy_crop(photo, sigma_255))
+    found.setflags(write=False)
+    return found
 
 
 def as_file(image: np.ndarray) -> np.ndarray:

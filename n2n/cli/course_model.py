@@ -86,7 +86,7 @@ def _run_apart(path: Path, data: Path, result: Path) -> str | None:
     """Run this file as a process; None, or why it failed in one line."""
     paths = [str(Path(__file__).parents[2]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     own = {
-        # Absolute: a relative path would lead into their folder.
+        # Absolute: a relative path would put their folder before Python's own modules.
         "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in paths if path),
         # In 2022 torch.load took whole pickled networks; this runs their code in any case.
         "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1",

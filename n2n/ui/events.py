@@ -10,7 +10,7 @@ import inspect
 import io
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -185,37 +185,6 @@ def handler(fn: Callable[..., Any], quote: Callable[[str], str] = escape) -> Cal
             raise refusal(error) from error
 
     return call
-
-
-def on_one_of(
-    blocks: Mapping[str, gr.blocks.Block],
-    fn: Callable[..., Any],
-    *arguments: Any,  # noqa: ANN401  Gradio's own: inputs, outputs
-    event: str = "click",
-    **options: Any,  # noqa: ANN401
-) -> Any:  # noqa: ANN401  Gradio's Dependency
-    """One event of several blocks: `fn` gets first the name of that which was pressed.
-
-    A page that opens goes through all events for each of its components. The blocks are told apart
-    by their element's id: to a visitor for whom one was changed, Gradio 6.31 gives another block.
-    """
-    names = {block.elem_id: name for name, block in blocks.items()}
-    assert None not in names
-    assert len(names) == len(blocks)
-
-    def named(came: gr.EventData, *values: Any) -> Any:  # noqa: ANN401
-        name = names.get(getattr(came.target, "elem_id", None))
-        if name is None:
-            raise ValueError("nothing that was pressed came with this")
-        return fn(name, *values)
-
-    triggers = [getattr(block, event) for block in blocks.values()]
-    return gr.on(triggers, handler(named), *arguments, **options)
-
-
-def element_id(kind: str, name: str) -> str:
-    """An id for one of several like elements."""
-    return f"{kind}-{name}".lower().replace(" ", "-")
 
 
 def _line(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from n2n.ui.events import LATEST, NETWORK, PRIVATE, TICK, PageImage, handler, on_one_of
+from n2n.ui.events import LATEST, NETWORK, PRIVATE, TICK, PageImage, handler
 from n2n.ui.handlers import denoise, models
 from n2n.ui.handlers.denoise import ADD, PRESETS, STOPPED, Settings, Update
 from n2n.ui.handlers.photos import albums
@@ -180,12 +180,13 @@ def _wire_noise(tab: DenoiseTab, everything: list[Any], and_denoise: AndDenoise)
         )
     )
     again(noise.new_seed.click(lambda: random.randint(1, MOST_SEED), None, noise.seed, **PRIVATE))
-
-    def choose(name: str) -> list[Any]:
+    for name, button in noise.presets.items():
         kind, *levels = PRESETS[name]
-        return [kind, *_sliders(str(kind), *levels)]
 
-    again(on_one_of(noise.presets, choose, None, [noise.noise, *sliders], **LATEST))
+        def choose(kind: str = str(kind), levels: list[Any] = levels) -> list[Any]:
+            return [kind, *_sliders(kind, *levels)]
+
+        again(button.click(choose, None, [noise.noise, *sliders], **PRIVATE))
 
 
 def _measured(tab: DenoiseTab, event: Any, mine: gr.BrowserState) -> None:  # noqa: ANN401
@@ -219,15 +220,15 @@ def _wire_look(tab: DenoiseTab) -> None:
     changed = [each.input for each in (shown.strength, shown.across, shown.down, shown.kind)]
     gr.on(changed, handler(render), inputs, tab.outputs, **LATEST)
     shown.strength.release(handler(render_all), inputs, tab.outputs, **LATEST)
+    for name, one in zip(VIEWS, shown.tabs, strict=True):
 
-    def switch(name: str, visitor: str, model: str | None, view: str, *look: Any) -> Any:  # noqa: ANN401
-        if name == view:  # the first tab tells that it is open when the page has just come
-            return [gr.skip(), *tab.updates(Update())]
-        update = denoise.render(visitor, Look(name, *look), with_ssim=False, model=model)
-        return [name, *tab.updates(update)]
+        def switch(visitor: str, model: str | None, view: str, *look: Any, name: str = name) -> Any:  # noqa: ANN401
+            if name == view:  # the first tab tells that it is open when the page has just come
+                return [gr.skip(), *tab.updates(Update())]
+            update = denoise.render(visitor, Look(name, *look), with_ssim=False, model=model)
+            return [name, *tab.updates(update)]
 
-    tabs = dict(zip(VIEWS, shown.tabs, strict=True))
-    on_one_of(tabs, switch, tab.inputs, [tab.view, *tab.outputs], event="select", **LATEST)
+        one.select(handler(switch), tab.inputs, [tab.view, *tab.outputs], **LATEST)
 
     def move(event: gr.SelectData, visitor: str) -> tuple[float, float]:
         height, width = map_shape(store().get(visitor))

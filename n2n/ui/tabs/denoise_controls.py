@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from n2n.noise import NOISES, Parameter
-from n2n.ui.events import PageImage, Upload, element_id, upload
+from n2n.ui.events import PageImage, Upload, upload
 from n2n.ui.handlers import models, network, pictures
 from n2n.ui.handlers.denoise import ADD, ALREADY, PRESETS, parameters
 
@@ -84,10 +84,7 @@ def noise() -> NoiseControls:
     mode = gr.Radio([ADD, ALREADY], value=ADD, show_label=False, container=False)
     with gr.Column() as adding:
         with gr.Row(elem_classes="presets"):
-            presets = {
-                name: gr.Button(name, size="sm", min_width=130, elem_id=element_id("noise", name))
-                for name in PRESETS
-            }
+            presets = {name: gr.Button(name, size="sm", min_width=130) for name in PRESETS}
         kind = gr.Dropdown(
             [(family.title, name) for name, family in NOISES.items()],
             value=FIRST_NOISE,

@@ -6,15 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from n2n.ui.events import (
-    NETWORK,
-    PRIVATE,
-    TICK,
-    PageImage,
-    PageImageSlider,
-    element_id,
-    handler,
-)
+from n2n.ui.events import NETWORK, PRIVATE, TICK, PageImage, PageImageSlider, handler
 from n2n.ui.handlers import compare, denoise
 from n2n.ui.handlers.stopping import COMPARING, stop, until_stopped
 from n2n.ui.handlers.views import (
@@ -88,18 +80,18 @@ def layout() -> Result:
     """Build it from top to bottom."""
     gr.Markdown("## Result", elem_classes="heading")
     with gr.Tabs(overflow_behavior="wrap"):
-        with _tab(VIEWS[0]) as slider_tab:
+        with gr.Tab(VIEWS[0]) as slider_tab:
             slider = PageImageSlider(
                 label="Noisy | denoised", format="png", buttons=[], max_height=540
             )
-        with _tab(VIEWS[1]) as beside_tab, gr.Row():
+        with gr.Tab(VIEWS[1]) as beside_tab, gr.Row():
             beside = tuple(_picture(name) for name in ("Noisy", "Denoised", "Clean"))
-        with _tab(VIEWS[2]) as detail_tab:
+        with gr.Tab(VIEWS[2]) as detail_tab:
             detail, across, down = _detail()
-        with _tab(VIEWS[3]) as difference_tab:
+        with gr.Tab(VIEWS[3]) as difference_tab:
             kind = gr.Radio([LEFT, REMOVED], value=LEFT, label="Difference")
             difference = _picture("Difference")
-        with _tab(SAMPLES) as samples_tab:
+        with gr.Tab(SAMPLES) as samples_tab:
             samples = denoise_samples.layout()
     note = gr.Markdown(elem_classes="line")
     numbers = gr.HTML(padding=False)
@@ -160,10 +152,6 @@ def _detail() -> tuple[tuple[PageImage, ...], gr.Slider, gr.Slider]:
         names = ("Noisy", "Denoised", "Clean")
         crops = [_picture(name, "exact detail", min_width=190, height=side) for name in names]
     return (chart, *crops), across, down
-
-
-def _tab(name: str) -> gr.Tab:
-    return gr.Tab(name, elem_id=element_id("view", name))
 
 
 def _picture(name: str, classes: str = "exact", **options: Any) -> PageImage:  # noqa: ANN401  gr.Image's own

@@ -7,17 +7,7 @@ from typing import Any
 import gradio as gr
 
 from n2n.studies import STUDIES
-from n2n.ui.events import (
-    LATEST,
-    NETWORK,
-    PRIVATE,
-    SPARE_SECONDS,
-    TICK,
-    element_id,
-    handler,
-    on_gpu,
-    on_one_of,
-)
+from n2n.ui.events import NETWORK, PRIVATE, SPARE_SECONDS, TICK, handler, on_gpu
 from n2n.ui.handlers import studies, studies_words
 from n2n.ui.handlers.run_files import run_files
 from n2n.ui.handlers.runs import new_run, own_runs
@@ -121,13 +111,14 @@ def wire(tab: StudiesTab, app: gr.Blocks) -> None:
 
 def _card(name: str) -> Card:
     """Without its picture, which is drawn when the tab is first seen."""
+    study = STUDIES[name]
     with gr.Column(elem_classes="study", min_width=0):
         shown = gr.HTML(studies_words.unread(name), elem_classes="shown")
         with gr.Row(elem_classes="actions"):
-            open_it = gr.Button("Open", size="sm", min_width=90, elem_id=element_id("open", name))
+            open_it = gr.Button("Open", size="sm", min_width=90, elem_id=f"open-{study.name}")
             run = gr.Button(
                 studies_words.offer(name), size="sm", min_width=180, visible=limits().training,
-                elem_id=element_id("run", name),
+                elem_id=f"run-{study.name}",
             )  # fmt: skip
     return Card(shown, open_it, run)
 
@@ -171,19 +162,21 @@ def _wire_opening(tab: StudiesTab, app: gr.Blocks) -> list[Start]:
     app.load(
         handler(attach), [tab.mine, tab.width], [tab.width, *tab.outputs], js=WITH_WIDTH, **TICK
     )
+    starts = [tab.opened.run.click]
+    for name, card in tab.cards.items():
 
-    def open_it(name: str, mine: Any, width: float) -> list[Any]:  # noqa: ANN401
-        return _opening(tab, mine, name, width)
+        def open_it(mine: Any, width: float, name: str = name) -> list[Any]:  # noqa: ANN401
+            return _opening(tab, mine, name, width)
 
-    def opens(buttons: dict[str, gr.Button], options: dict[str, Any]) -> Any:  # noqa: ANN401
-        opened = on_one_of(buttons, open_it, [tab.mine, tab.width], tab.outputs, **options)
-        opened.then(None, None, None, js=TO_THE_TOP)
-        return opened
-
-    opens({name: card.open for name, card in tab.cards.items()}, LATEST)
-    run = opens({name: card.run for name, card in tab.cards.items()}, PRIVATE)
+        clicked = [
+            button.click(handler(open_it), [tab.mine, tab.width], tab.outputs, **PRIVATE)
+            for button in (card.open, card.run)
+        ]
+        for event in clicked:
+            event.then(None, None, None, js=TO_THE_TOP)
+        starts.append(clicked[1].success)
     tab.opened.back.click(_closing, None, [tab.name, tab.grid, tab.opened.column], **PRIVATE)
-    return [tab.opened.run.click, run.success]
+    return starts
 
 
 def _wire_jobs(tab: StudiesTab, starts: list[Start]) -> None:

@@ -7,16 +7,7 @@ from typing import Any
 import gradio as gr
 
 from n2n.jobs import State
-from n2n.ui.events import (
-    LATEST,
-    NETWORK,
-    PRIVATE,
-    SPARE_SECONDS,
-    TICK,
-    handler,
-    on_gpu,
-    on_one_of,
-)
+from n2n.ui.events import LATEST, NETWORK, PRIVATE, SPARE_SECONDS, TICK, handler, on_gpu
 from n2n.ui.handlers import models, photos, train, train_form, train_words
 from n2n.ui.handlers.photos import MINE
 from n2n.ui.handlers.run_files import run_files
@@ -142,12 +133,13 @@ def _wire_form(tab: TrainTab, app: gr.Blocks) -> None:
     # One event for all of them, so that an older answer never comes after a newer one.
     widgets = [w for w in form.all if w not in (form.base, form.noise, form.photos)]
     gr.on([w.input for w in widgets], changed, form.all, [plan, *tab.conditional], **LATEST)
+    for name, button in tab.left.presets.items():
 
-    def fill(name: str, source: str) -> list[Any]:
-        found = train_form.preset(name, source)
-        return [train_words.plan(found), *controls.filled(found)]
+        def fill(source: str, name: str = name) -> list[Any]:
+            found = train_form.preset(name, source)
+            return [train_words.plan(found), *controls.filled(found)]
 
-    on_one_of(tab.left.presets, fill, form.photos, [plan, *form.all], **LATEST)
+        button.click(handler(fill), form.photos, [plan, *form.all], **PRIVATE)
 
 
 MakeOrder = Callable[[str, Any, Form, str], Order]

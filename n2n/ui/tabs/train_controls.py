@@ -8,7 +8,7 @@ import gradio as gr
 
 from n2n.noise import NOISES, Parameter
 from n2n.recipes import PRESETS
-from n2n.ui.events import Uploads, element_id
+from n2n.ui.events import Uploads
 from n2n.ui.handlers import photos, speed, train_form
 from n2n.ui.handlers.train_form import CHOICES, FIXED, FRESH, FROZEN, MOST, RANGE, Form
 from n2n.ui.limits import limits
@@ -87,12 +87,7 @@ def layout() -> Controls:
     gr.Markdown("## Run", elem_classes="heading")
     with gr.Row(elem_classes="presets"):
         presets = {
-            name: gr.Button(
-                train_form.TITLES.get(name, name),
-                size="sm",
-                min_width=100,
-                elem_id=element_id("preset", name),
-            )
+            name: gr.Button(train_form.TITLES.get(name, name), size="sm", min_width=100)
             for name in PRESETS
         }
     noise = _noise(form)

@@ -23,13 +23,10 @@ from PIL import Image
 
 from n2n.ui.limits import is_zero_gpu
 
-# Events that use a visitor's state: nobody else's business, and nothing that flashes. Gradio 6.31
-# would tell every output of all earlier events of each step that one takes, shown or not: that
-# was a quarter of the work of a browser, so it has none to tell; by default it has them all.
+# Events that use a visitor's state: nobody else's business, and nothing that flashes.
 PRIVATE: dict[str, Any] = {
     "api_visibility": "private",
     "show_progress": "hidden",
-    "show_progress_on": [],
     "concurrency_limit": 4,
 }
 LATEST: dict[str, Any] = {**PRIVATE, "trigger_mode": "always_last"}

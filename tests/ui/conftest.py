@@ -57,7 +57,8 @@ def visit(browser: Browser, server: Server) -> Iterator[Callable[..., Page]]:
 
 
 @pytest.fixture(scope="session")
-def opened() -> Iterator[list[Page]]:
+def opened(browser: Browser) -> Iterator[list[Page]]:
+    """The shared page, if there is one; it goes before its browser does."""
     pages: list[Page] = []
     yield pages
     for page in pages:

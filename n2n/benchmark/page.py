@@ -44,7 +44,7 @@ class Visitor:
 
     def open(self) -> None:
         """What the page does by itself when it opens, to the last of its events."""
-        self._fire("load", None)
+        self.fire(self._event("load", None))
 
     def upload(self, label: str, file: Path) -> Answer:
         """Give a file to the upload with this label."""
@@ -56,31 +56,28 @@ class Visitor:
         (path,) = json.loads(self._post(f"{self.api}/upload", body, kind))
         component = self._component(label)
         self.values[component] = {"path": path, **PNG}
-        return self._fire("upload", component)
+        return self.fire(self._event("upload", component))
 
     def change(self, label: str, value: float, *, follow: bool = True) -> Answer:
         """Set a control; then what follows it."""
         component = self._component(label)
         self.values[component] = value
-        return self._fire("input", component, follow=follow)
+        return self.fire(self._event("input", component), follow=follow)
 
     def click(self, label: str, kind: str = "click", *, follow: bool = True) -> Answer:
         """Press a button, or select a tab; then what follows it."""
-        return self._fire(kind, self._component(label), follow=follow)
+        return self.fire(self._event(kind, self._component(label)), follow=follow)
 
     def tick(self) -> Answer:
         """What an open page asks by itself, again and again."""
-        return self._fire("tick", None, follow=False)
+        return self.fire(self._event("tick", None), follow=False)
 
-    def _fire(self, kind: str, component: int | None, *, follow: bool = True) -> Answer:
-        return self._run(self._event(kind, component), component, follow=follow)
-
-    def _run(self, event: dict[str, Any], trigger: int | None, *, follow: bool) -> Answer:
+    def fire(self, event: dict[str, Any], *, follow: bool = True) -> Answer:
         """Run an event and load its pictures; then those that come after it."""
         begun = time.perf_counter()
         data = [self.values[key] for key in event["inputs"]]
         request = {"data": data, "fn_index": event["id"], "session_hash": self.session}
-        request["trigger_id"] = trigger
+        request["trigger_id"] = event["targets"][0][0]
         joined = json.loads(self._post(f"{self.api}/queue/join", json.dumps(request).encode()))
         answer = self._answer(joined["event_id"], begun)
         for key, value in zip(event["outputs"], answer.values, strict=False):
@@ -88,7 +85,7 @@ class Visitor:
         for later in self.events if follow else ():
             follows = later.get("trigger_after") == event["id"] and later["queue"]
             if follows and later["targets"][0][1] != "failure":
-                self._run(later, trigger, follow=follow)
+                self.fire(later)
         return answer
 
     def _answer(self, event: str, begun: float) -> Answer:
